@@ -1,0 +1,1 @@
+"""The indicator engine: series, operators, plans, the catalogue, bars from ticks."""

@@ -1,0 +1,1 @@
+"""Strangers' scripts: vetting, the script language, the jail."""

@@ -1,0 +1,1 @@
+"""The fleet: settings, shard ownership, the processing loop, the `fleet` command."""
