@@ -106,7 +106,7 @@ class PlanSettings(Section):
     timeframe: Annotated[str, AfterValidator(_timeframe)] = "1m"
     symbols: tuple[str, ...] = ("*",)
     emit: Annotated[str, AfterValidator(_emit)] = "final"
-    flat: bool = False
+    flat: int = Field(0, ge=0, le=10_000)  # bars at most that a gap without trades gives
     values: dict[Name, str] | list[str] = {}
     signals: dict[Name, RuleSettings] = {}
 

@@ -1,0 +1,67 @@
+"""Who is alive, and what each worker holds: heartbeats in Redis, on the server's clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+from redis import Redis
+
+from streams.keys import Keys
+
+NS_PER_MS = 1_000_000
+US_PER_MS = 1_000
+MS_PER_S = 1_000
+FORGET_MS = 60_000  # a worker silent for so long is taken off the list
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One live worker as it describes itself."""
+
+    name: str
+    age_ms: int
+    shards: tuple[str, ...]
+    load: Mapping[str, float]
+
+
+class Membership:
+    """The heartbeat of one worker, and its view of the others."""
+
+    def __init__(self, client: Redis, keys: Keys, name: str, *, alive_ms: int) -> None:
+        self._client, self._keys, self._name = client, keys, name
+        self._alive_ms = alive_ms
+
+    def beat(self, shards: tuple[str, ...], load: Mapping[str, float]) -> list[Peer]:
+        """Say that this worker lives and what it holds; returns every live one, by name."""
+        seconds, micros = self._client.time()
+        now_ms = seconds * MS_PER_S + micros // US_PER_MS
+        described = orjson.dumps({"shards": shards, "load": load})
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.zadd(self._keys.workers, {self._name: now_ms})
+            pipe.hset(self._keys.loads, self._name, described)
+            pipe.zrange(self._keys.workers, 0, -1, withscores=True)
+            pipe.hgetall(self._keys.loads)
+            _, _, beats, described_all = pipe.execute()
+        peers = [
+            _peer(name, int(now_ms - beat), described_all.get(name))
+            for name, beat in beats
+        ]
+        self._forget([peer.name for peer in peers if peer.age_ms > FORGET_MS])
+        return sorted(
+            (peer for peer in peers if peer.age_ms < self._alive_ms), key=lambda peer: peer.name
+        )
+
+    def leave(self) -> None:
+        """Be gone at once, for everyone."""
+        self._forget([self._name])
+        self._client.publish(self._keys.wake, self._name)
+
+    def _forget(self, names: list[str]) -> None:
+        if names:
+            self._client.zrem(self._keys.workers, *names)
+            self._client.hdel(self._keys.loads, *names)
+
+
+def _peer(name: str, age_ms: int, described: bytes | None) -> Peer:
+    about = orjson.loads(described) if described else {"shards": (), "load": {}}
+    return Peer(name, age_ms, tuple(about["shards"]), about["load"])
