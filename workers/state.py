@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from indicators import IndicatorError
+from indicators.errors import IndicatorError
 from indicators.bars import BarState
 from indicators.dedupe import DedupeState
 from streams import ZERO, Batch, EntryId, StreamError, SymbolTable
