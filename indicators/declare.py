@@ -79,7 +79,7 @@ class Operator:
     state: Callable[..., int] | None
     warmup: Callable[..., int]
     memory: Callable[..., float]
-    first: Callable[..., int]
+    first: Callable[[list[int]], int]
 
     def fact(self, rule: Callable[..., Any], series: Series) -> Any:
         """What a rule over this operator's arguments, taken by name, says of one series."""
@@ -142,7 +142,7 @@ def operator(
 
 
 def elementwise[**P](
-    step: Callable[P, float] | None = None, *, first: Callable[..., int] = max, version: int = 1
+    step: Callable[P, float] | None = None, *, first: Callable[[list[int]], int] = max, version: int = 1
 ) -> Any:
     """Declare a function of this row's numbers alone; missing values pass as NaN.
 
