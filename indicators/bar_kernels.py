@@ -75,6 +75,15 @@ DUST = 1e-9  # of a bar's volume: a remainder below it is rounding of decimals, 
 NEVER = np.iinfo(np.int64).max
 
 
+@compiled
+def first_outside(slot: Ints, slots: int) -> int:
+    """First row whose slot is neither the clock's nor one of `slots`, -1 for none."""
+    for row in range(slot.size):
+        if slot[row] < -1 or slot[row] >= slots:
+            return row
+    return -1
+
+
 @inlined
 def absorb(cells: Cells, slot: int, price: float) -> None:
     """Put a tick's price into the slot's bar, which it opens when it is the first."""

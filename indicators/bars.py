@@ -261,18 +261,20 @@ def update(
 
 def _column[T: np.generic](values: npt.ArrayLike, dtype: type[T]) -> npt.NDArray[T]:
     # writable too: a read-only array is another type to the compiler, so another compilation
+    if isinstance(values, np.ndarray) and values.dtype == dtype and values.flags.carray:
+        return values
     return np.require(np.asarray(values), dtype, ["C_CONTIGUOUS", "WRITEABLE"])
 
 
 def _check(ticks: Ticks, slots: int) -> None:
-    shapes = {column.shape for column in ticks}
-    if len(shapes) != 1 or ticks.slot.ndim != 1:
+    slot, ts, price, size = ticks
+    if slot.ndim != 1 or not slot.shape == ts.shape == price.shape == size.shape:
         seen = ", ".join(f"{name} {column.shape}" for name, column in ticks._asdict().items())
         raise IndicatorError(f"columns must be (rows,) and of one length, not {seen}")
-    if ticks.slot.size and not -1 <= ticks.slot.min() <= ticks.slot.max() < slots:
-        bad = np.flatnonzero((ticks.slot < -1) | (ticks.slot >= slots))[0]
+    bad = kernels.first_outside(slot, slots)
+    if bad >= 0:
         raise IndicatorError(
-            f"row {bad}: slot {ticks.slot[bad]} is outside -1 to {slots - 1}: resize the state"
+            f"row {bad}: slot {slot[bad]} is outside -1 to {slots - 1}: resize the state"
         )
 
 
