@@ -13,9 +13,11 @@ from threading import Event
 from time import monotonic, time_ns
 
 import structlog
+from streams.errors import StreamError, Unavailable
+from streams.records import Batch, Commit, Exchange, Snapshot
+from streams.wire import Wire
 
-from streams import Batch, Commit, Exchange, Snapshot, StreamError, Unavailable, Wire
-from streams.deadletter import encode_reject
+from streams import deadletter
 from workers.backoff import Backoff
 from workers.clock import due_clock
 from workers.metrics import Metrics
@@ -151,7 +153,7 @@ class DataPlane:
             self._wait_for_server(error)
         except StreamError as error:
             self._lose(run, error)
-        except Exception as error:  # noqa: BLE001 - the one place: a shard fails, the worker goes on
+        except Exception as error:
             logger.exception("shard failed", shard=run.shard)
             self._lose(run, error)
 
@@ -185,7 +187,9 @@ class DataPlane:
             entries=state.entries - entries,
             signals=[entry for output in outputs for entry in output.signals],
             values=[entry for output in outputs for entry in output.values],
-            deadletters=[encode_reject(it) for batch in batches for it in batch.rejects],
+            deadletters=[
+                deadletter.encode(reject) for batch in batches for reject in batch.rejects
+            ],
             counts=_total(outputs),
             seq=seq,
             seq_values=seq_values,
@@ -228,7 +232,9 @@ class DataPlane:
         try:
             with self._metrics.snapshot_seconds.time():
                 run.log.save_snapshot(run.lease.fence, capsule)
-            run.log.trim(run.lease.fence, retention_ms=int(self._settings.retention.ticks_s * MS_PER_S))
+            run.log.trim(
+                run.lease.fence, retention_ms=int(self._settings.retention.ticks_s * MS_PER_S)
+            )
         except StreamError as error:
             logger.warning("snapshot not saved", shard=run.shard, reason=str(error))
         finally:

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
-from redis import Redis
-
+from streams.connection import Link, translation
 from streams.keys import Keys
 
 NS_PER_MS = 1_000_000
@@ -27,12 +26,25 @@ class Peer:
 class Membership:
     """The heartbeat of one worker, and its view of the others."""
 
-    def __init__(self, client: Redis, keys: Keys, name: str, *, alive_ms: int) -> None:
-        self._client, self._keys, self._name = client, keys, name
+    def __init__(self, link: Link, keys: Keys, name: str, *, alive_ms: int) -> None:
+        self._client, self._keys, self._name = link.client, keys, name
         self._alive_ms = alive_ms
 
     def beat(self, shards: tuple[str, ...], load: Mapping[str, float]) -> list[Peer]:
-        """Say that this worker lives and what it holds; returns every live one, by name."""
+        """Say that this worker lives and what it holds; returns every live one, by name.
+
+        Raises: Unavailable.
+        """
+        with translation():
+            return self._beat(shards, load)
+
+    def leave(self) -> None:
+        """Be gone at once, for everyone. Raises: Unavailable."""
+        with translation():
+            self._forget([self._name])
+            self._client.publish(self._keys.wake, self._name)
+
+    def _beat(self, shards: tuple[str, ...], load: Mapping[str, float]) -> list[Peer]:
         seconds, micros = self._client.time()
         now_ms = seconds * MS_PER_S + micros // US_PER_MS
         described = orjson.dumps({"shards": shards, "load": load})
@@ -42,19 +54,11 @@ class Membership:
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.hgetall(self._keys.loads)
             _, _, beats, described_all = pipe.execute()
-        peers = [
-            _peer(name, int(now_ms - beat), described_all.get(name))
-            for name, beat in beats
-        ]
+        peers = [_peer(name, int(now_ms - beat), described_all.get(name)) for name, beat in beats]
         self._forget([peer.name for peer in peers if peer.age_ms > FORGET_MS])
         return sorted(
             (peer for peer in peers if peer.age_ms < self._alive_ms), key=lambda peer: peer.name
         )
-
-    def leave(self) -> None:
-        """Be gone at once, for everyone."""
-        self._forget([self._name])
-        self._client.publish(self._keys.wake, self._name)
 
     def _forget(self, names: list[str]) -> None:
         if names:

@@ -4,20 +4,24 @@ Every worker computes the same placement from the same list of live workers; whe
 for a moment, the lease in Redis decides, and its fence is what makes a mistake harmless.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from queue import SimpleQueue
+from dataclasses import dataclass
 from threading import Event, Lock
 from time import monotonic
 
 import structlog
+from streams.connection import Link
+from streams.errors import Held, StreamError, Unavailable
+from streams.keys import Keys
+from streams.log import ShardLog, renew_all
+from streams.records import Lease
+from streams.wire import Wire
 
-from streams import Fenced, Held, Lease, Link, ShardLog, StreamError, Unavailable, Wire
-from streams.log import renew_all
 from workers.backoff import Backoff
+from workers.bell import Bell
 from workers.dataplane import DataPlane, Give, Take
-from workers.membership import Membership, Peer
+from workers.membership import Membership
 from workers.metrics import Metrics
 from workers.placement import place
 from workers.program import Program
@@ -128,7 +132,10 @@ class Ownership:
 
     def _try(self, shard: str) -> None:
         log = ShardLog(
-            self._link, self._keys, shard, Wire(self._link, self._keys, shards=self._settings.shards)
+            self._link,
+            self._keys,
+            shard,
+            Wire(self._link, self._keys, shards=self._settings.shards),
         )
         try:
             lease = log.acquire(self.name, lease_ms=self._settings.worker.lease_ms)
@@ -149,7 +156,9 @@ class Ownership:
             return
         took_s = monotonic() - started
         self._metrics.takeover_seconds.observe(took_s)
-        logger.info("shard taken", shard=lease.shard, previous=lease.previous, took_s=round(took_s, 3))
+        logger.info(
+            "shard taken", shard=lease.shard, previous=lease.previous, took_s=round(took_s, 3)
+        )
         with self._lock:
             self._holdings[lease.shard].ready = True
         self.plane.commands.put(Take(run))

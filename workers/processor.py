@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from indicators.dedupe import seen
 from numpy.typing import NDArray
+from streams.records import Batch, EntryId
+from streams.signals import encode_signal, encode_value
 
 from indicators.bars import BarRows, update
-from indicators.dedupe import seen
-from streams import Batch
-from streams.signals import encode_signal, encode_value
 from workers.program import Feed, PlanProgram, Program, Rule
 from workers.rules import REVISED, STATUS, fire
 from workers.state import ShardState
@@ -172,7 +172,7 @@ def _publish(
                 value=_value(rule, part, row, status[row]),
                 source=plan.source,
                 seq=state.signal_seq,
-                entry=batch.entry(cause),
+                entry=str(EntryId(int(batch.entry_ms[cause]), int(batch.entry_seq[cause]))),
                 ts_event=int(batch.ts[cause]),
                 ts_publish=now_ns,
                 valid_until=ts + rule.valid_for_ns if rule.valid_for_ns else None,

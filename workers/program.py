@@ -12,7 +12,7 @@ import orjson
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from indicators import IndicatorError, Plan, Series, columns
+from indicators import IndicatorError, Plan, Series
 from indicators.bars import BarSpec
 from workers.rules import Firing
 from workers.settings import Name, PlanSettings, RuleSettings, SettingsError, duration_ns
@@ -131,7 +131,7 @@ def _digest(payload: bytes) -> str:
 
 def _compile(name: str, settings: PlanSettings) -> PlanProgram:
     wanted: dict[str, str | Series] = dict(
-        settings.values if isinstance(settings.values, dict) else columns(settings.values)
+        settings.values if isinstance(settings.values, dict) else Plan.parse(settings.values).series
     )
     rules = tuple(_rule(rule, given, wanted) for rule, given in settings.signals.items())
     plan = Plan.parse(wanted)

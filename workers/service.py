@@ -8,8 +8,9 @@ from threading import Event
 
 import mode
 import structlog
+from streams.connection import Link
+from streams.keys import Keys
 
-from streams import Keys, Link
 from workers.errors import FleetError
 from workers.http import Answer, Check, HttpServer
 from workers.metrics import Metrics

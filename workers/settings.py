@@ -23,8 +23,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from indicators.errors import IndicatorError
 from indicators.bars import BarSpec
+from indicators.errors import IndicatorError
 
 NS_PER = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
 ENVIRONMENT_PREFIX = "FLEET_"
@@ -186,9 +186,7 @@ class Settings(BaseSettings):
         )
 
 
-def load_settings(
-    path: Path | None = None, overrides: Mapping[str, Any] | None = None
-) -> Settings:
+def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Settings of the file (if any), under the environment, under nested `overrides`.
 
     Raises: SettingsError, naming every unknown or bad key at once.

@@ -1,21 +1,21 @@
 """The state of one shard: flat arrays and counters, saved and loaded as one capsule."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import orjson
 import pyarrow as pa
+from indicators.dedupe import SeenKeys
 from numpy.typing import NDArray
+from streams.errors import StreamError
+from streams.records import ZERO, Batch, EntryId
+from streams.symbols import SymbolTable
 
-from indicators.errors import IndicatorError
 from indicators.bars import BarState
-from indicators.dedupe import DedupeState
-from streams import ZERO, Batch, EntryId, StreamError, SymbolTable
+from indicators.errors import IndicatorError
 from workers.program import Feed, PlanProgram, Program
 from workers.rules import CELLS
 
@@ -38,7 +38,7 @@ class PlanState:
     covered: NDArray[np.bool_]
 
     @classmethod
-    def new(cls, plan: PlanProgram) -> PlanState:
+    def new(cls, plan: PlanProgram) -> Self:
         """State that has seen nothing."""
         return cls(
             plan.plan.new_state(slots=0),
@@ -57,7 +57,7 @@ class ShardState:
     """All that a shard's next output depends on, as of the log entry `upto`."""
 
     symbols: SymbolTable
-    dedupe: DedupeState
+    dedupe: SeenKeys
     upto: EntryId = ZERO
     entries: int = 0
     newest_ts: int = 0
@@ -67,9 +67,9 @@ class ShardState:
     plans: dict[str, PlanState] = field(default_factory=dict)
 
     @classmethod
-    def new(cls, program: Program, symbols: SymbolTable, dedupe_window: int) -> ShardState:
+    def new(cls, program: Program, symbols: SymbolTable, dedupe_window: int) -> Self:
         """State before the first entry of the log."""
-        state = cls(symbols, DedupeState.new(dedupe_window))
+        state = cls(symbols, SeenKeys(dedupe_window))
         state.bars = {feed: BarState(feed.spec) for feed in program.feeds}
         state.plans = {plan.name: PlanState.new(plan) for plan in program.plans}
         return state
@@ -92,7 +92,7 @@ class ShardState:
             if len(plan.state) < wanted:
                 plan.resize(_capacity(wanted))
 
-    def adopt(self, program: Program, known: Program, warm: ShardState | None) -> None:
+    def adopt(self, program: Program, known: Program, warm: Self | None) -> None:
         """Go over from the plans of `known` to those of `program`; new ones come from `warm`.
 
         `warm` has the same slots; it may be None where `program` brings nothing new.
@@ -111,7 +111,10 @@ class ShardState:
             cells = self.plans[plan.name]
             sections.append(plan.plan.save_all(cells.state))
             sections += [cells.memory[rule.name].tobytes() for rule in plan.rules]
-        counters = [str(self.upto), self.entries, self.newest_ts, self.signal_seq, self.value_seq]
+        counters = [
+            *(self.dedupe.window, str(self.upto), self.entries),
+            *(self.newest_ts, self.signal_seq, self.value_seq),
+        ]
         head = orjson.dumps([counters, [len(section) for section in sections]])
         raw = b"".join((len(head).to_bytes(4, "little"), head, *sections))
         packed = pa.compress(raw, codec=CODEC, asbytes=True)
@@ -119,7 +122,7 @@ class ShardState:
         return MAGIC + sizes + bytes(packed)
 
     @classmethod
-    def load(cls, capsule: bytes, symbols_max: int) -> tuple[Program, ShardState]:
+    def load(cls, capsule: bytes, symbols_max: int) -> tuple[Program, Self]:
         """Program and state that `save` wrote. Raises: SnapshotError."""
         try:
             counters, sections = _unpack(capsule)
@@ -130,12 +133,12 @@ class ShardState:
     @classmethod
     def _restore(
         cls, counters: Sequence[Any], sections: Iterator[bytes], symbols_max: int
-    ) -> tuple[Program, ShardState]:
-        upto, entries, newest_ts, signal_seq, value_seq = counters
+    ) -> tuple[Program, Self]:
+        window, upto, entries, newest_ts, signal_seq, value_seq = counters
         program = Program.parse(next(sections))
         state = cls(
             SymbolTable.load(next(sections), symbols_max),
-            DedupeState.load(next(sections)),
+            SeenKeys.load(window, next(sections)),
             *(EntryId.parse(upto), entries, newest_ts, signal_seq, value_seq),
         )
         for feed in program.feeds:

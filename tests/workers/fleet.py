@@ -104,9 +104,7 @@ class Fleet:
         """Every entry of the `kind` streams, shard by shard, each in stream order."""
         with self.server.client() as client:
             return [
-                fields
-                for n in range(self.shards)
-                for _, fields in client.xrange(f"{kind}:{{{n}}}")
+                fields for n in range(self.shards) for _, fields in client.xrange(f"{kind}:{{{n}}}")
             ]
 
     def counts(self) -> Counter[str]:

@@ -6,7 +6,9 @@ MINUTE_NS = 60_000_000_000
 NOON_NS = 1_763_812_800_000_000_000
 
 
-def ask(silence_s: float, *, newest_ns: int = NOON_NS + 1, wall_ns: int = NOON_NS * 2) -> int | None:
+def ask(
+    silence_s: float, *, newest_ns: int = NOON_NS + 1, wall_ns: int = NOON_NS * 2
+) -> int | None:
     return due_clock(
         next_due_ns=NOON_NS + MINUTE_NS,
         newest_ns=newest_ns,

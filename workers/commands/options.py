@@ -15,7 +15,9 @@ DEFAULT_CONFIG = Path("fleet.yaml")
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give `command` its `settings`, from --config, --redis and the environment."""
 
-    @click.option("--redis", "redis_url", metavar="URL", help="The server (redis://, rediss://, ...).")
+    @click.option(
+        "--redis", "redis_url", metavar="URL", help="The server (redis://, rediss://, ...)."
+    )
     @click.option(
         "--config",
         type=click.Path(path_type=Path),
