@@ -7,9 +7,12 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.errors import StreamError
+
 type Fields = Sequence[bytes | str]
 """An entry as it is sent: name, value, name, value, ..."""
 
+type Bytes = NDArray[np.uint8]
 type Ints = NDArray[np.int64]
 type Words = NDArray[np.uint64]
 type Floats = NDArray[np.float64]
@@ -167,5 +170,5 @@ class Exchange:
     """
 
     batches: Mapping[str, tuple[Batch, ...]]
-    lost: Mapping[str, Exception]
+    lost: Mapping[str, StreamError]
     repeated: int
