@@ -7,6 +7,8 @@ sentinels know under that name; `redis+cluster://[user:password@]host[:port][,..
 option of redis-py's connections (`?ssl_ca_certs=/ca.pem`, `?sentinel_password=...`).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -188,6 +190,15 @@ def translated(error: Exception) -> StreamError:
     if isinstance(error, TRANSIENT_ERRORS):
         return Unavailable(f"{type(error).__name__}: {error}")
     return server_error(str(error))
+
+
+@contextmanager
+def translation() -> Iterator[None]:
+    """Turn errors of redis-py and of the socket into this package's."""
+    try:
+        yield
+    except (redis.RedisError, OSError) as error:
+        raise translated(error) from error
 
 
 TRANSIENT_ERRORS = (

@@ -58,6 +58,11 @@ class Keys:
         return f"{self.name}:workers"
 
     @property
+    def loads(self) -> str:
+        """Hash of what each worker says of itself."""
+        return f"{self.name}:loads"
+
+    @property
     def topology(self) -> str:
         """Hash of shard count and schema version."""
         return f"{self.name}:topology"

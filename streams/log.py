@@ -1,14 +1,13 @@
 """The log of one shard: lease, read, commit, replay, snapshots."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import redis
 
 from streams import capsule, lag
 from streams.codec import AUTO, CLOCK, DEPLOY
-from streams.connection import Link, translated
+from streams.connection import Link, translated, translation
 from streams.errors import StreamError, Unavailable
 from streams.functions import MISSING, answer
 from streams.keys import Keys
@@ -109,7 +108,7 @@ class ShardLog:
 
     def load_snapshot(self) -> Snapshot | None:
         """The newest snapshot, or None; raises Malformed when it is damaged."""
-        with _translation():
+        with translation():
             return capsule.load(self._link.client, self._keys.snapshot(self.shard))
 
     def trim(self, fence: int, *, retention_ms: int) -> int:
@@ -129,12 +128,12 @@ class ShardLog:
 
     def lag(self) -> Lag:
         """How far the cursor is behind; never unknown."""
-        with _translation():
+        with translation():
             return lag.measure(self._link.client, self._ticks, self._hash)
 
     def status(self) -> Status:
         """The shard as anyone may see it."""
-        with _translation():
+        with translation():
             return lag.status(self._link.client, self.shard, self._ticks, self._hash)
 
     def _append(self, fence: int, *fields: str | bytes) -> EntryId:
@@ -142,7 +141,7 @@ class ShardLog:
 
     def _groups(self) -> list[str]:
         """Names of the groups on the source stream that can be a fleet's, ours first."""
-        with _translation():
+        with translation():
             found = lag.groups(self._link.client, self._ticks)
         return [self._keys.group, *(name for name in found if name != self._keys.group)]
 
@@ -150,15 +149,6 @@ class ShardLog:
         return answer(
             call(self._link, function, [self._ticks, self._hash, *keys], words), self.shard
         )
-
-
-@contextmanager
-def _translation() -> Iterator[None]:
-    """Turn errors of redis-py into this package's."""
-    try:
-        yield
-    except (redis.RedisError, OSError) as error:
-        raise translated(error) from error
 
 
 def call(link: Link, function: str, keys: list[str], words: tuple[Any, ...]) -> bytes:
@@ -184,7 +174,7 @@ def renew_all(
     pipe = link.client.pipeline(transaction=False)
     for shard in shards:
         pipe.fcall(name, 2, keys.ticks(shard), keys.shard(shard), fences[shard], lease_ms)
-    with _translation():
+    with translation():
         replies = pipe.execute(raise_on_error=False)
     lost: dict[str, StreamError] = {}
     for shard, reply in zip(shards, replies, strict=True):

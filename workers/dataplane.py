@@ -13,11 +13,11 @@ from threading import Event
 from time import monotonic, time_ns
 
 import structlog
+
+from streams import deadletter
 from streams.errors import StreamError, Unavailable
 from streams.records import Batch, Commit, Exchange, Snapshot
 from streams.wire import Wire
-
-from streams import deadletter
 from workers.backoff import Backoff
 from workers.clock import due_clock
 from workers.metrics import Metrics
@@ -74,6 +74,7 @@ class DataPlane:
         self._background = background
         self._on_gone = on_gone
         self._backoff = Backoff()
+        self.caught_up = True  # whether the last read came back with less than was asked for
 
     def run(self, stop: Event) -> None:
         """Process until `stop` is set and every shard is given up."""
@@ -117,6 +118,10 @@ class DataPlane:
             self._wait_for_server(error)
             return
         self._backoff.reset()
+        self.caught_up = all(
+            sum(batch.entries for batch in batches) < self._settings.worker.read_entries_max
+            for batches in exchange.batches.values()
+        )
         self._settle(exchange, commits, started)
         elapsed = min(monotonic() - started, SILENCE_S_MAX)
         for run in runs:

@@ -67,11 +67,11 @@ class HttpServer:
         if path == "/metrics":
             return self._metrics(environ, start_response)  # type: ignore[no-any-return]
         check = self._checks.get(path)
+        body: Mapping[str, object]
         if check is None:
-            code, body = "404 Not Found", {"error": f"no {path} here", "paths": [*self._checks]}
+            code, body = "404 Not Found", {"error": f"no {path} here"}
         else:
-            answer = check()
-            code = "200 OK" if answer.ok else "503 Service Unavailable"
-            body = dict(answer.body)
+            ok, body = check()
+            code = "200 OK" if ok else "503 Service Unavailable"
         start_response(code, [("Content-Type", "application/json")])
         return [orjson.dumps(body)]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
+
 from streams.connection import Link, translation
 from streams.keys import Keys
 
@@ -44,21 +45,36 @@ class Membership:
             self._forget([self._name])
             self._client.publish(self._keys.wake, self._name)
 
+    def peers(self) -> list[Peer]:
+        """Every live worker, by name. Raises: Unavailable."""
+        with translation():
+            return self._alive(self._now_ms())
+
     def _beat(self, shards: tuple[str, ...], load: Mapping[str, float]) -> list[Peer]:
-        seconds, micros = self._client.time()
-        now_ms = seconds * MS_PER_S + micros // US_PER_MS
+        now_ms = self._now_ms()
         described = orjson.dumps({"shards": shards, "load": load})
         with self._client.pipeline(transaction=False) as pipe:
             pipe.zadd(self._keys.workers, {self._name: now_ms})
             pipe.hset(self._keys.loads, self._name, described)
+            pipe.execute()
+        return self._alive(now_ms)
+
+    def _alive(self, now_ms: int) -> list[Peer]:
+        with self._client.pipeline(transaction=False) as pipe:
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.hgetall(self._keys.loads)
-            _, _, beats, described_all = pipe.execute()
-        peers = [_peer(name, int(now_ms - beat), described_all.get(name)) for name, beat in beats]
+            beats, described = pipe.execute()
+        peers = [
+            _peer(name.decode(), int(now_ms - beat), described.get(name)) for name, beat in beats
+        ]
         self._forget([peer.name for peer in peers if peer.age_ms > FORGET_MS])
         return sorted(
             (peer for peer in peers if peer.age_ms < self._alive_ms), key=lambda peer: peer.name
         )
+
+    def _now_ms(self) -> int:
+        seconds, micros = self._client.time()
+        return int(seconds) * MS_PER_S + int(micros) // US_PER_MS
 
     def _forget(self, names: list[str]) -> None:
         if names:

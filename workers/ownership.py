@@ -11,13 +11,13 @@ from threading import Event, Lock
 from time import monotonic
 
 import structlog
+
 from streams.connection import Link
 from streams.errors import Held, StreamError, Unavailable
 from streams.keys import Keys
 from streams.log import ShardLog, renew_all
 from streams.records import Lease
 from streams.wire import Wire
-
 from workers.backoff import Backoff
 from workers.bell import Bell
 from workers.dataplane import DataPlane, Give, Take

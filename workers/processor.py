@@ -9,18 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from indicators.dedupe import seen
 from numpy.typing import NDArray
-from streams.records import Batch, EntryId
-from streams.signals import encode_signal, encode_value
 
 from indicators.bars import BarRows, update
+from indicators.dedupe import seen
+from streams.records import Batch, EntryId, Fields
+from streams.signals import Signal, as_json, signal_id, values_fields
 from workers.program import Feed, PlanProgram, Program, Rule
 from workers.rules import REVISED, STATUS, fire
 from workers.state import ShardState
 
 Ints = NDArray[np.int64]
-Fields = list[bytes]
 NOTHING: tuple[list[int], list[int]] = ([], [])
 
 
@@ -140,44 +139,42 @@ def _publish(
 ) -> None:
     """Append the entries of one plan's row to `output`, each with the next number of its stream."""
     plan, rows = part.program, part.rows
-    symbol = state.symbols.names[rows.slot[row]]
-    ts = int(rows.ts[row])
+    symbol, ts = state.symbols.names[rows.slot[row]], int(rows.ts[row])
     if plan.values:
         state.value_seq += 1
+        status = "final" if rows.final[row] else "forming"
         output.values.append(
-            encode_value(
-                symbol=symbol,
-                timeframe=plan.feed.timeframe,
-                ts=ts,
-                final=bool(rows.final[row]),
+            values_fields(
+                (symbol, plan.feed.timeframe, str(ts), status, plan.source),
+                state.value_seq,
+                as_json({name: part.columns[name][row] for name in plan.values}),
                 partial=bool(rows.partial[row]),
-                source=plan.source,
-                seq=state.value_seq,
-                data={name: part.columns[name][row] for name in plan.values},
             )
         )
     for rule in plan.rules:
-        status, ordinal = part.spoken.get(rule.name, NOTHING)
-        if not status or not status[row]:
+        said, ordinal = part.spoken.get(rule.name, NOTHING)
+        if not said or not said[row]:
             continue
         state.signal_seq += 1
-        output.signals.append(
-            encode_signal(
-                symbol=symbol,
-                name=rule.name,
-                timeframe=plan.feed.timeframe,
-                ts=ts,
-                status=STATUS[status[row]],
-                ordinal=ordinal[row],
-                value=_value(rule, part, row, status[row]),
-                source=plan.source,
-                seq=state.signal_seq,
-                entry=str(EntryId(int(batch.entry_ms[cause]), int(batch.entry_seq[cause]))),
-                ts_event=int(batch.ts[cause]),
-                ts_publish=now_ns,
-                valid_until=ts + rule.valid_for_ns if rule.valid_for_ns else None,
-            )
+        about = {
+            "source": plan.source,
+            "name": rule.name,
+            "symbol": symbol,
+            "timeframe": plan.feed.timeframe,
+            "ts": ts,
+            "status": STATUS[said[row]],
+        }
+        signal = Signal(
+            id=signal_id(**about, ordinal=ordinal[row]),
+            **about,
+            value=_value(rule, part, row, said[row]),
+            entry=EntryId(int(batch.entry_ms[cause]), int(batch.entry_seq[cause])),
+            # A bar's own event is its close, whichever tick or clock told of it.
+            ts_event=ts if rows.final[row] else int(batch.ts[cause]),
+            ts_publish=now_ns,
+            valid_until=ts + rule.valid_for_ns if rule.valid_for_ns else None,
         )
+        output.signals.append(signal.encode(state.signal_seq))
 
 
 def _value(rule: Rule, part: PlanRows, row: int, status: int) -> object:

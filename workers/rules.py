@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from indicators.compiled import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,13 +40,21 @@ def fire(
     with `ts` the bar close in ns. NaN conditions are false. A forming signal that the close
     of its bar does not confirm is followed by a row REVISED.
     """
-    return _fire(  # type: ignore[no-any-return]
+    return _fire(
         memory, slots, ts, condition, final, firing.every_bar, np.int64(firing.cooldown_ns)
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _fire(memory, slots, ts, condition, final, every_bar, cooldown_ns):  # type: ignore[no-untyped-def]
+@compiled
+def _fire(
+    memory: Floats,
+    slots: Ints,
+    ts: Ints,
+    condition: Floats,
+    final: Bools,
+    every_bar: bool,
+    cooldown_ns: int,
+) -> tuple[NDArray[np.int8], Ints]:
     rows = slots.size
     status = np.zeros(rows, np.int8)
     ordinal = np.zeros(rows, np.int64)

@@ -220,9 +220,9 @@ def _read(path: Path) -> dict[str, Any]:
 def _unknown_environment() -> Iterator[str]:
     known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
     for name in sorted(os.environ):
-        if name.startswith(ENVIRONMENT_PREFIX) and not FOREIGN_ENVIRONMENT.match(name):
-            if name.upper().split("__")[0] not in known:
-                yield name
+        ours = name.startswith(ENVIRONMENT_PREFIX) and not FOREIGN_ENVIRONMENT.match(name)
+        if ours and name.upper().split("__")[0] not in known:
+            yield name
 
 
 def _explain(error: ValidationError) -> Iterator[str]:
