@@ -142,7 +142,10 @@ def operator(
 
 
 def elementwise[**P](
-    step: Callable[P, float] | None = None, *, first: Callable[[list[int]], int] = max, version: int = 1
+    step: Callable[P, float] | None = None,
+    *,
+    first: Callable[[list[int]], int] = max,
+    version: int = 1,
 ) -> Any:
     """Declare a function of this row's numbers alone; missing values pass as NaN.
 

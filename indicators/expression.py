@@ -110,7 +110,12 @@ class _Reader:
         return ~as_series(value)
 
     def combine(
-        self, at: ast.expr, how: Callable[[Any, Any], Any], left: ast.expr, right: ast.expr, depth: int
+        self,
+        at: ast.expr,
+        how: Callable[[Any, Any], Any],
+        left: ast.expr,
+        right: ast.expr,
+        depth: int,
     ) -> Any:
         x, y = self.operand(left, depth + 1), self.operand(right, depth + 1)
         if how in (operator.and_, operator.or_):

@@ -43,7 +43,7 @@ def start_of(typing_context: Any, array: Any) -> Any:  # noqa: ARG001
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[misc]
-def execute(  # noqa: PLR0913
+def execute(
     instructions: Any,
     operands: Any,
     parameters: Any,
