@@ -153,7 +153,8 @@ def indicator[F: Callable[..., Any]](
 
     `columns` are pandas-ta's column names: format strings over the parameters, one per output,
     or a function of some of the parameters, by name, that gives them; None where pandas-ta has
-    no such thing. `average` makes it a choice of every `mamode`. TypeError where the signature or the docstring lacks something.
+    no such thing. `average` makes it a choice of every `mamode`.
+    TypeError where the signature or the docstring lacks something.
     """
 
     def file(function: F) -> F:

@@ -168,9 +168,7 @@ def kama(
     return ewm(after_row(choose(row == length, start, close), length - 1), weight * weight)
 
 
-def _linreg_column(
-    length: int, angle: bool, intercept: bool, r: bool, slope: bool
-) -> str:
+def _linreg_column(length: int, angle: bool, intercept: bool, r: bool, slope: bool) -> str:
     return f"LINREG{'m' * slope}{'b' * intercept}{'a' * angle}{'r' * r}_{length}"
 
 

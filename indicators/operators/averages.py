@@ -92,7 +92,7 @@ def ewm_by_value(s: State, x: Value, alpha: Value, rows: Window) -> float:
 
 
 @operator(state=lambda: 2, warmup=lambda least: least - 1, memory=fade)
-def ewm_adjusted(s: State, x: Value, alpha: Value, least: Window) -> float:
+def ewm_adjusted(s: State, x: Value, alpha: Value, least: Window) -> float:  # noqa: ARG001
     """Exponentially weighted mean whose weights sum to one from the first value on.
 
     Error: 2 / alpha ulps of max|x| since the start.

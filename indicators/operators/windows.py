@@ -47,7 +47,7 @@ def slide_sum(s: State, x: float, window: int, ring: int) -> float:
     memory=lambda window: window,
     missing=Missing.SPREAD,
 )
-def rolling_sum_from(s: State, x: Value, window: Window, least: Window) -> float:
+def rolling_sum_from(s: State, x: Value, window: Window, least: Window) -> float:  # noqa: ARG001
     """Sum of the last `window` values, given as soon as `least` rows have come.
 
     Error: window ulps of the sum of |x| over the window itself. Cost: O(1) amortised.
