@@ -3,6 +3,7 @@
 from indicators import definitions
 from indicators.catalogue import CATALOGUE
 from indicators.errors import CapsuleError, ExpressionError, IndicatorError, ParameterError
+from indicators.frame import frame
 from indicators.plan import Plan
 from indicators.series import CLOSE, DAY, HIGH, LOW, OPEN, VOLUME, Series
 
@@ -21,4 +22,5 @@ __all__ = [
     "Plan",
     "Series",
     "definitions",
+    "frame",
 ]

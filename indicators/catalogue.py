@@ -84,7 +84,9 @@ class Indicator:
     naming: Columns
     average: bool
 
-    def build(self, positional: Sequence[Any] = (), named: Mapping[str, Any] | None = None) -> Built:
+    def build(
+        self, positional: Sequence[Any] = (), named: Mapping[str, Any] | None = None
+    ) -> Built:
         """Check the arguments as a user gave them and build the series.
 
         Beside its own parameters every indicator takes `offset`: rows to look back.
@@ -114,7 +116,9 @@ class Indicator:
     def usage(self) -> str:
         """The call with its parameters and defaults, as a user may write it."""
         words = [i.name if i.default is None else f"{i.name}={i.default!r}" for i in self.inputs]
-        words += [o.name if o.default is REQUIRED else f"{o.name}={o.default!r}" for o in self.options]
+        words += [
+            o.name if o.default is REQUIRED else f"{o.name}={o.default!r}" for o in self.options
+        ]
         return f"{self.name}({', '.join(words)})"
 
     def columns(self, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -149,7 +153,8 @@ def indicator[F: Callable[..., Any]](
 
     `columns` are pandas-ta's column names: format strings over the parameters, one per output,
     or a function of some of the parameters, by name, that gives them; None where pandas-ta has
-    no such thing. `average` makes it a choice of every `mamode`. TypeError where the signature or the docstring lacks something.
+    no such thing. `average` makes it a choice of every `mamode`.
+    TypeError where the signature or the docstring lacks something.
     """
 
     def file(function: F) -> F:
@@ -238,7 +243,9 @@ def _check_naming(entry: Indicator) -> None:
         return
     names = (entry.naming,) if isinstance(entry.naming, str) else tuple(entry.naming)
     if len(names) != len(entry.outputs):
-        raise TypeError(f"indicator {entry.name}: {len(entry.outputs)} outputs, {len(names)} columns")
+        raise TypeError(
+            f"indicator {entry.name}: {len(entry.outputs)} outputs, {len(names)} columns"
+        )
     known = {option.name for option in entry.options}
     for name in names:
         for _, used, _, _ in string.Formatter().parse(name):

@@ -4,6 +4,7 @@ See the package docstring of `indicators.operators` for a guide.
 """
 
 import enum
+import functools
 import inspect
 import math
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class Parameters:
     def check(self, value: Any) -> Parameter:
         """The value as the kernels take it, or ParameterError."""
         if self.kind == "weights":
-            weights = tuple(float(each) for each in value)
+            weights = tuple(float(each) + 0.0 for each in value)
             if not 1 <= len(weights) <= WEIGHTS_MAX or not all(map(math.isfinite, weights)):
                 raise ParameterError(f"{self.name}: 1 to {WEIGHTS_MAX} finite numbers are wanted")
             return weights
@@ -61,7 +62,7 @@ class Parameters:
             )
         if self.bounds is not None:
             self.bounds.check(self.name, value)
-        return int(value) if self.kind == "int" else float(value)
+        return int(value) if self.kind == "int" else float(value) + 0.0  # no negative zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ class Operator:
 
     def fact(self, rule: Callable[..., Any], series: Series) -> Any:
         """What a rule over this operator's arguments, taken by name, says of one series."""
-        known = dict(zip(self.values, series.inputs, strict=True))
+        known: dict[str, Any] = dict(zip(self.values, series.inputs, strict=True))
         known |= dict(zip((p.name for p in self.parameters), series.parameters, strict=True))
         return rule(**{name: known[name] for name in inspect.signature(rule).parameters})
 
@@ -141,27 +142,32 @@ def operator(
     )
 
 
+@overload
+def elementwise[**P](step: Callable[P, float]) -> Callable[P, Series]: ...
+@overload
 def elementwise[**P](
-    step: Callable[P, float] | None = None, *, first: Callable[[list[int]], int] = max, version: int = 1
+    *, first: Callable[[list[int]], int] = max, version: int = 1
+) -> Callable[[Callable[P, float]], Callable[P, Series]]: ...
+def elementwise(
+    step: Callable[..., float] | None = None,
+    *,
+    first: Callable[[list[int]], int] = max,
+    version: int = 1,
 ) -> Any:
     """Declare a function of this row's numbers alone; missing values pass as NaN.
 
     `first` says from the first rows of the inputs which row has the first value.
     """
     if step is None:
-        return lambda real: elementwise(real, first=first, version=version)
-    return _builder(
-        _declare(
-            step,
-            state=None,
-            warmup=lambda: 0,
-            memory=lambda: 0,
-            missing=Missing.SPREAD,
-            outputs=1,
-            version=version,
-            first=first,
-        )
-    )
+        return functools.partial(elementwise, first=first, version=version)
+    facts: dict[str, Any] = {
+        "state": None,
+        "warmup": lambda: 0,
+        "memory": lambda: 0,
+        "missing": Missing.SPREAD,
+        "outputs": 1,
+    }
+    return _builder(_declare(step, first=first, version=version, **facts))
 
 
 def _declare(step: Callable[..., Any], **facts: Any) -> Operator:

@@ -4,7 +4,7 @@ import ast
 import difflib
 import operator
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from indicators.catalogue import CATALOGUE, Built
 from indicators.errors import ExpressionError, ParameterError
@@ -67,20 +67,26 @@ class _Reader:
     def read(self, at: ast.expr, depth: int) -> Any:
         """A Series, a Built, or a plain Python number, word or truth value."""
         if depth > DEPTH_MAX:
-            self.refuse(at, f"more than {DEPTH_MAX} levels of nesting")
+            raise self.wrong(at, f"more than {DEPTH_MAX} levels of nesting")
         match at:
             case ast.Constant(value=bool() | int() | float() | str() | None as value):
                 if isinstance(value, int | float) and not abs(value) <= NUMBER_MAX:
-                    self.refuse(at, "the number is too large")
+                    raise self.wrong(at, "the number is too large")
                 return value
             case ast.Name(id=name):
                 return self.name(at, name)
+            case _:
+                return self.compound(at, depth)
+
+    def compound(self, at: ast.expr, depth: int) -> Any:
+        """What several parts make."""
+        match at:
             case ast.UnaryOp():
                 return self.unary(at, depth)
             case ast.BinOp():
                 combine = _ARITHMETIC.get(type(at.op))
                 if combine is None:
-                    self.refuse(at, "this operator is not known: + - * / % ** & | are")
+                    raise self.wrong(at, "this operator is not known: + - * / % ** & | are")
                 return self.combine(at, combine, at.left, at.right, depth)
             case ast.BoolOp():
                 return self.chain(at, depth)
@@ -90,7 +96,8 @@ class _Reader:
                 return self.call(at, depth)
             case ast.Attribute():
                 return self.attribute(at, depth)
-        self.refuse(at, f"{type(at).__name__} has no place in an expression")
+            case _:
+                raise self.wrong(at, f"{type(at).__name__} has no place in an expression")
 
     def name(self, at: ast.expr, name: str) -> Any:
         if name in FIELD_NAMES:
@@ -98,8 +105,8 @@ class _Reader:
         if name in _PRICES:
             return CATALOGUE[name].build().series[0]
         if name in CATALOGUE:
-            self.refuse(at, f"{name} is an indicator: call it, {CATALOGUE[name].usage}")
-        return self.unknown(at, name, [*FIELD_NAMES, *_PRICES, *CATALOGUE])
+            raise self.wrong(at, f"{name} is an indicator: call it, {CATALOGUE[name].usage}")
+        raise self.unknown(at, name, [*FIELD_NAMES, *_PRICES, *CATALOGUE])
 
     def unary(self, at: ast.UnaryOp, depth: int) -> Any:
         value = self.operand(at.operand, depth + 1)
@@ -110,7 +117,12 @@ class _Reader:
         return ~as_series(value)
 
     def combine(
-        self, at: ast.expr, how: Callable[[Any, Any], Any], left: ast.expr, right: ast.expr, depth: int
+        self,
+        at: ast.expr,
+        how: Callable[[Any, Any], Any],
+        left: ast.expr,
+        right: ast.expr,
+        depth: int,
     ) -> Any:
         x, y = self.operand(left, depth + 1), self.operand(right, depth + 1)
         if how in (operator.and_, operator.or_):
@@ -120,9 +132,9 @@ class _Reader:
         try:
             value = how(float(x), float(y)) if how is operator.pow else how(x, y)
         except (ArithmeticError, ValueError) as error:
-            self.refuse(at, f"these numbers cannot be combined: {error}")
+            raise self.wrong(at, f"these numbers cannot be combined: {error}") from None
         if isinstance(value, complex) or not abs(value) <= NUMBER_MAX:
-            self.refuse(at, "the number is too large or not real")
+            raise self.wrong(at, "the number is too large or not real")
         return value
 
     def chain(self, at: ast.BoolOp, depth: int) -> Series:
@@ -138,7 +150,7 @@ class _Reader:
         for sign, x, y in zip(at.ops, operands, operands[1:], strict=False):
             how = _COMPARISONS.get(type(sign))
             if how is None:
-                self.refuse(at, "this comparison is not known: < <= > >= == != are")
+                raise self.wrong(at, "this comparison is not known: < <= > >= == != are")
             holds: Series = how(x, y)
             result = holds if result is None else result & holds
         assert result is not None
@@ -146,28 +158,28 @@ class _Reader:
 
     def call(self, at: ast.Call, depth: int) -> Any:
         if not isinstance(at.func, ast.Name):
-            self.refuse(at, "only indicators can be called, by their name")
+            raise self.wrong(at, "only indicators can be called, by their name")
         entry = CATALOGUE.get(at.func.id)
         if entry is None:
-            self.unknown(at, at.func.id, list(CATALOGUE))
+            raise self.unknown(at, at.func.id, list(CATALOGUE))
         positional = [self.argument(each, depth + 1) for each in at.args]
         named = {}
         for keyword in at.keywords:
             if keyword.arg is None:
-                self.refuse(at, "** has no place in an expression")
+                raise self.wrong(at, "** has no place in an expression")
             named[keyword.arg] = self.argument(keyword.value, depth + 1)
         try:
             built = entry.build(positional, named)
         except (ParameterError, TypeError) as error:
-            self.refuse(at, str(error))
+            raise self.wrong(at, str(error)) from None
         return built
 
     def attribute(self, at: ast.Attribute, depth: int) -> Any:
         value = self.read(at.value, depth + 1)
         if not isinstance(value, Built):
-            self.refuse(at, "only an indicator's outputs have names")
+            raise self.wrong(at, "only an indicator's outputs have names")
         if at.attr not in value.fields:
-            self.unknown(at, at.attr, list(value.fields))
+            raise self.unknown(at, at.attr, list(value.fields))
         return value.series[value.fields.index(at.attr)]
 
     def operand(self, at: ast.expr, depth: int) -> Any:
@@ -177,7 +189,7 @@ class _Reader:
     def number(self, at: ast.expr, value: Any) -> Any:
         """The value, if it is a series or a number."""
         if isinstance(value, str) or value is None:
-            self.refuse(at, f"{value!r} is not a series or a number")
+            raise self.wrong(at, f"{value!r} is not a series or a number")
         return value
 
     def argument(self, at: ast.expr, depth: int) -> Any:
@@ -186,13 +198,13 @@ class _Reader:
             return value
         if len(value.series) > 1:
             wanted = ", ".join(f".{name}" for name in value.fields)
-            self.refuse(at, f"this has several outputs; say which: {wanted}")
+            raise self.wrong(at, f"this has several outputs; say which: {wanted}")
         return value.series[0]
 
-    def unknown(self, at: ast.expr, name: str, known: list[str]) -> NoReturn:
+    def unknown(self, at: ast.expr, name: str, known: list[str]) -> ExpressionError:
         near = difflib.get_close_matches(name, known, n=NEAREST_MAX, cutoff=0.0)
-        self.refuse(at, f"unknown name {name!r}; nearest: {', '.join(near)}")
+        return self.wrong(at, f"unknown name {name!r}; nearest: {', '.join(near)}")
 
-    def refuse(self, at: ast.expr, message: str) -> NoReturn:
+    def wrong(self, at: ast.expr, message: str) -> ExpressionError:
         before = self.text.encode().splitlines()[at.lineno - 1][: at.col_offset]
-        raise ExpressionError(_point(self.text, message, len(before.decode()) + 1))
+        return ExpressionError(_point(self.text, message, len(before.decode()) + 1))

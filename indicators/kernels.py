@@ -63,7 +63,7 @@ _SKIP = """\
 """
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic  # type: ignore[untyped-decorator]
 def advance(typing_context: Any, pointer: Any, count: Any) -> Any:  # noqa: ARG001
     """The pointer `count` elements further on."""
 

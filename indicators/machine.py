@@ -18,7 +18,7 @@ INSTRUCTION_COLUMNS = 5
 _POINTERS = tuple(k for k, kind in enumerate(ARGUMENTS.values()) if kind != types.int64)
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic  # type: ignore[untyped-decorator]
 def call(typing_context: Any, address: Any, arguments: Any) -> Any:  # noqa: ARG001
     """Call the kernel at `address` with a tuple of its arguments."""
 
@@ -32,7 +32,7 @@ def call(typing_context: Any, address: Any, arguments: Any) -> Any:  # noqa: ARG
     return types.void(address, arguments), generate
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic  # type: ignore[untyped-decorator]
 def start_of(typing_context: Any, array: Any) -> Any:  # noqa: ARG001
     """The pointer to an array's first element."""
 
@@ -42,8 +42,8 @@ def start_of(typing_context: Any, array: Any) -> Any:  # noqa: ARG001
     return types.CPointer(array.dtype)(array), generate
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[misc]
-def execute(  # noqa: PLR0913
+@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def execute(
     instructions: Any,
     operands: Any,
     parameters: Any,

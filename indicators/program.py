@@ -1,7 +1,9 @@
 """From series to a program: instructions, scratch columns, places in the state."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,69 +60,69 @@ class Program:
 def assemble(roots: list[Series]) -> Program:
     """The program that computes every root."""
     order = list(walk(roots))
-    fields = tuple(s.name for s in order if s.operator is None and s.name != "constant")
-    constants = [s for s in order if s.name == "constant"]
-    places = {
-        s.digest: k
-        for k, s in enumerate(
-            [s for s in order if s.operator is None and s.name != "constant"] + constants
-        )
-    }
-    groups: dict[Application, list[Series]] = {}
+    layout = _Layout(order, roots)
     for series in order:
-        if series.operator is not None:
-            groups.setdefault(_application(series), []).append(series)
-    uses = {s.digest: 0 for s in order}
-    for group in groups.values():
-        for each in group[0].inputs:
-            uses[each.digest] += 1
-    for root in roots:
-        uses[root.digest] += 1
-    free: list[int] = []
-    columns, width, steps = len(places), 0, []
-    for series in order:
-        if series.operator is None or series.digest in places:
-            continue
-        group = {each.output: each for each in groups[_application(series)]}
-        written = []
-        for k in range(series.operator.outputs):
-            if free:
-                place = free.pop()
-            else:
-                place, columns = columns, columns + 1
-            written.append(place)
-            if k in group:
-                places[group[k].digest] = place
-        read = [places[each.digest] for each in series.inputs]
-        cells = 0
-        if series.operator.state is not None:
-            cells = 1 + series.operator.fact(series.operator.state, series)
-        steps.append(Step(series.operator, (*read, *written), _numbers(series), width, cells))
-        width += cells
-        for each in series.inputs:
-            uses[each.digest] -= 1
-            if uses[each.digest] == 0 and each.operator is not None:
-                free.append(places[each.digest])
-        free += [written[k] for k in range(len(written)) if k not in group]
+        if series.operator is not None and series.digest not in layout.places:
+            layout.place(series, series.operator)
     return Program(
-        fields,
-        tuple(float(c.parameters[0]) for c in constants),
-        tuple(steps),
-        tuple(places[root.digest] for root in roots),
-        columns,
-        width,
+        fields=tuple(series.name for series in layout.fields),
+        constants=tuple(cast("float", series.parameters[0]) for series in layout.constants),
+        steps=tuple(layout.steps),
+        outputs=tuple(layout.places[root.digest] for root in roots),
+        columns=layout.columns,
+        width=layout.width,
     )
+
+
+class _Layout:
+    """Hands out scratch columns, takes them back after their last use, and stacks up state."""
+
+    def __init__(self, order: list[Series], roots: list[Series]) -> None:
+        leaves = [series for series in order if series.operator is None]
+        self.fields = [series for series in leaves if series.name != "constant"]
+        self.constants = [series for series in leaves if series.name == "constant"]
+        self.places = {s.digest: k for k, s in enumerate(self.fields + self.constants)}
+        self.columns, self.width = len(leaves), 0
+        self.steps: list[Step] = []
+        self.free: list[int] = []
+        self.outputs: dict[Application, dict[int, Series]] = {}
+        for series in order:
+            self.outputs.setdefault(_application(series), {})[series.output] = series
+        used = [one for each in self.outputs.values() for one in next(iter(each.values())).inputs]
+        self.uses = Counter(series.digest for series in used + roots)
+
+    def place(self, series: Series, operator: Operator) -> None:
+        """Add the instruction that computes a series, and its operator's other outputs."""
+        wanted = self.outputs[_application(series)]
+        written = [self._column() for _ in range(operator.outputs)]
+        self.places |= {each.digest: written[k] for k, each in wanted.items()}
+        read = [self.places[each.digest] for each in series.inputs]
+        cells = 0 if operator.state is None else 1 + operator.fact(operator.state, series)
+        numbers = _numbers(series, operator)
+        self.steps.append(Step(operator, (*read, *written), numbers, self.width, cells))
+        self.width += cells
+        self.free += [column for k, column in enumerate(written) if k not in wanted]
+        for each in series.inputs:
+            self.uses[each.digest] -= 1
+            if self.uses[each.digest] == 0 and each.operator is not None:
+                self.free.append(self.places[each.digest])
+
+    def _column(self) -> int:
+        if self.free:
+            return self.free.pop()
+        self.columns += 1
+        return self.columns - 1
 
 
 def _application(series: Series) -> Application:
     return series.name, series.parameters, tuple(each.digest for each in series.inputs)
 
 
-def _numbers(series: Series) -> tuple[float, ...]:
-    numbers = [float(series.operator.fact(series.operator.warmup, series))]
+def _numbers(series: Series, operator: Operator) -> tuple[float, ...]:
+    numbers = [float(operator.fact(operator.warmup, series))]
     for parameter in series.parameters:
         if isinstance(parameter, tuple):
             numbers += [float(len(parameter)), *parameter]
         else:
-            numbers.append(parameter)
+            numbers.append(float(parameter))
     return tuple(numbers)

@@ -123,7 +123,7 @@ class Stoch(NamedTuple):
 
 
 @indicator(columns=tuple(f"STOCH{part}_{{k}}_{{d}}_{{smooth_k}}" for part in "kdh"))
-def stoch(  # noqa: PLR0913
+def stoch(
     high: Series = HIGH,
     low: Series = LOW,
     close: Series = CLOSE,
@@ -152,7 +152,7 @@ class StochRsi(NamedTuple):
 
 
 @indicator(columns=tuple(f"STOCHRSI{part}_{{length}}_{{rsi_length}}_{{k}}_{{d}}" for part in "kd"))
-def stochrsi(  # noqa: PLR0913
+def stochrsi(
     close: Series = CLOSE,
     length: Window = 14,
     rsi_length: Window = 14,

@@ -147,7 +147,7 @@ def hma(close: Series = CLOSE, length: LongerWindow = 10, mamode: HullAverage = 
 
 
 @indicator(columns="KAMA_{length}_{fast}_{slow}")
-def kama(  # noqa: PLR0913
+def kama(
     close: Series = CLOSE,
     length: Window = 10,
     fast: Window = 2,
@@ -168,14 +168,12 @@ def kama(  # noqa: PLR0913
     return ewm(after_row(choose(row == length, start, close), length - 1), weight * weight)
 
 
-def _linreg_column(  # noqa: PLR0913
-    length: int, angle: bool, intercept: bool, r: bool, slope: bool
-) -> str:
+def _linreg_column(length: int, angle: bool, intercept: bool, r: bool, slope: bool) -> str:
     return f"LINREG{'m' * slope}{'b' * intercept}{'a' * angle}{'r' * r}_{length}"
 
 
 @indicator(columns=_linreg_column, average=True)
-def linreg(  # noqa: PLR0913
+def linreg(
     close: Series = CLOSE,
     length: Window = 14,
     angle: bool = False,
@@ -214,10 +212,8 @@ class Supertrend(NamedTuple):
     short: Series
 
 
-@indicator(
-    columns=tuple(f"SUPERT{part}_{{length}}_{{multiplier}}" for part in ("", "d", "l", "s"))
-)
-def supertrend(  # noqa: PLR0913
+@indicator(columns=tuple(f"SUPERT{part}_{{length}}_{{multiplier}}" for part in ("", "d", "l", "s")))
+def supertrend(
     high: Series = HIGH,
     low: Series = LOW,
     close: Series = CLOSE,

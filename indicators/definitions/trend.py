@@ -25,7 +25,7 @@ def _adx_columns(length: int, signal_length: int | None, adxr_length: int) -> tu
 
 
 @indicator(columns=_adx_columns)
-def adx(  # noqa: PLR0913
+def adx(
     high: Series = HIGH,
     low: Series = LOW,
     close: Series = CLOSE,
@@ -68,7 +68,7 @@ def _psar_columns(af0: float | None, af: float, max_af: float) -> tuple[str, ...
 
 
 @indicator(columns=_psar_columns)
-def psar(  # noqa: PLR0913
+def psar(
     high: Series = HIGH,
     low: Series = LOW,
     close: Series = CLOSE,

@@ -41,7 +41,7 @@ def _atr_column(length: int, mamode: str, percent: bool) -> str:
 
 
 @indicator(columns=_atr_column)
-def atr(  # noqa: PLR0913
+def atr(
     high: Series = HIGH,
     low: Series = LOW,
     close: Series = CLOSE,
@@ -69,7 +69,7 @@ def atr(  # noqa: PLR0913
 
 
 @indicator(columns="NATR_{length}")
-def natr(  # noqa: PLR0913
+def natr(
     high: Series = HIGH,
     low: Series = LOW,
     close: Series = CLOSE,
@@ -98,7 +98,7 @@ class Bands(NamedTuple):
 
 
 @indicator(columns=tuple(f"BB{part}_{{length}}_{{lower_std}}_{{upper_std}}" for part in "LMUBP"))
-def bbands(  # noqa: PLR0913
+def bbands(
     close: Series = CLOSE,
     length: Window = 5,
     lower_std: Positive = 2.0,
@@ -115,9 +115,7 @@ def bbands(  # noqa: PLR0913
     middle = moving_average(mamode, close, length)
     lower, upper = middle - lower_std * deviation, middle + upper_std * deviation
     width = nonzero_range(upper, lower)
-    return Bands(
-        lower, middle, upper, 100.0 * width / middle, nonzero_range(close, lower) / width
-    )
+    return Bands(lower, middle, upper, 100.0 * width / middle, nonzero_range(close, lower) / width)
 
 
 class Channel(NamedTuple):
@@ -129,7 +127,7 @@ class Channel(NamedTuple):
 
 
 @indicator(columns=tuple(f"KC{part}{{mamode[0]}}_{{length}}_{{scalar}}" for part in "LBU"))
-def kc(  # noqa: PLR0913
+def kc(
     high: Series = HIGH,
     low: Series = LOW,
     close: Series = CLOSE,

@@ -37,7 +37,7 @@ def obv(close: Series = CLOSE, volume: Series = VOLUME) -> Series:
 
 
 @indicator(columns="MFI_{length}")
-def mfi(  # noqa: PLR0913
+def mfi(
     high: Series = HIGH,
     low: Series = LOW,
     close: Series = CLOSE,

@@ -29,7 +29,7 @@ def blend(s: State, x: float, alpha: float) -> float:
 
     A row without a value repeats the mean, and the next value weighs more for each such row.
     """
-    if x == x:  # noqa: PLR0124
+    if x == x:
         if s[STARTED] == 0.0:
             s[STARTED] = 1.0
             s[MEAN] = x
@@ -60,7 +60,7 @@ def blend_after(s: State, x: float, alpha: float, row: float, rows: int) -> floa
     """Mean of the known values up to row number `rows`, then one step of the weighted mean."""
     if row > rows:
         return blend(s, x, alpha)
-    if x == x:  # noqa: PLR0124
+    if x == x:
         s[KNOWN] += 1.0
         s[MEAN] += (x - s[MEAN]) / s[KNOWN]
     if row == rows and s[KNOWN] > 0.0:
@@ -85,14 +85,14 @@ def ewm_by_value(s: State, x: Value, alpha: Value, rows: Window) -> float:
 
     Error: 2 / alpha ulps of max|x| since the start.
     """
-    if s[ROWS] == 0.0 and x != x:  # noqa: PLR0124
+    if s[ROWS] == 0.0 and x != x:
         return math.nan
     s[ROWS] += 1.0
     return blend_after(s, x, alpha, s[ROWS], rows)
 
 
 @operator(state=lambda: 2, warmup=lambda least: least - 1, memory=fade)
-def ewm_adjusted(s: State, x: Value, alpha: Value, least: Window) -> float:
+def ewm_adjusted(s: State, x: Value, alpha: Value, least: Window) -> float:  # noqa: ARG001
     """Exponentially weighted mean whose weights sum to one from the first value on.
 
     Error: 2 / alpha ulps of max|x| since the start.
@@ -110,14 +110,14 @@ def opening_mean(s: State, x: Value, rows: Window) -> float:
     """
     if s[SEEN] > rows:
         return x
-    if x == x:  # noqa: PLR0124
+    if x == x:
         s[2] += 1.0
         s[MEAN] += (x - s[MEAN]) / s[2]
     return s[MEAN] if s[2] > 0.0 else math.nan
 
 
 @operator(state=lambda: 3, memory=forever)
-def recursive(  # noqa: PLR0913
+def recursive(
     s: State, x: Value, start: Value, rows: Window, a: Number, b: Number, c: Number
 ) -> float:
     """`x` plus a, b and c times the last three results; the first `rows` results are `start`.

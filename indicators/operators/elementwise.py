@@ -19,7 +19,7 @@ def _either(rows: list[int]) -> int:
 @inline
 def true(x: float) -> bool:
     """Whether `x` is a number other than zero."""
-    return x == x and x != 0.0  # noqa: PLR0124  (NaN is not equal to itself)
+    return x == x and x != 0.0
 
 
 @elementwise
@@ -115,7 +115,7 @@ def opposite(x: Value) -> float:
 @elementwise(first=_always)
 def missing(x: Value) -> float:
     """Whether there is no value."""
-    return 1.0 if x != x else 0.0  # noqa: PLR0124
+    return 1.0 if x != x else 0.0
 
 
 @elementwise
@@ -127,31 +127,31 @@ def choose(condition: Value, x: Value, y: Value) -> float:
 @elementwise(first=_either)
 def fill(x: Value, y: Value) -> float:
     """`x`, or `y` where `x` is missing."""
-    return x if x == x else y  # noqa: PLR0124
+    return x if x == x else y
 
 
 @elementwise
 def larger(x: Value, y: Value) -> float:
     """The greater of two numbers; NaN where one is missing."""
-    return x if x > y or x != x else y  # noqa: PLR0124
+    return x if x > y or x != x else y
 
 
 @elementwise
 def smaller(x: Value, y: Value) -> float:
     """The lesser of two numbers; NaN where one is missing."""
-    return x if x < y or x != x else y  # noqa: PLR0124
+    return x if x < y or x != x else y
 
 
 @elementwise(first=_either)
 def larger_known(x: Value, y: Value) -> float:
     """The greater of the numbers that are there."""
-    return x if x > y or y != y else y  # noqa: PLR0124
+    return x if x > y or y != y else y
 
 
 @elementwise(first=_either)
 def smaller_known(x: Value, y: Value) -> float:
     """The lesser of the numbers that are there."""
-    return x if x < y or y != y else y  # noqa: PLR0124
+    return x if x < y or y != y else y
 
 
 @elementwise

@@ -70,7 +70,7 @@ def first_value(s: State, x: Value) -> float:
 @operator(state=lambda: 2, memory=forever, missing=Missing.ROWS)
 def last_known(s: State, x: Value) -> float:
     """The latest value that was not missing."""
-    if x == x:  # noqa: PLR0124
+    if x == x:
         s[1] = x
         s[2] = 1.0
     return s[1] if s[2] == 1.0 else math.nan
@@ -79,9 +79,9 @@ def last_known(s: State, x: Value) -> float:
 @operator(state=lambda: 1, memory=forever, missing=Missing.ROWS)
 def latch(s: State, on: Value, off: Value) -> float:
     """1 from a row where `on` holds until a row where `off` holds, else 0; `on` wins a tie."""
-    if on == on and on != 0.0:  # noqa: PLR0124
+    if on == on and on != 0.0:
         s[1] = 1.0
-    elif off == off and off != 0.0:  # noqa: PLR0124
+    elif off == off and off != 0.0:
         s[1] = 0.0
     return s[1]
 
@@ -89,14 +89,14 @@ def latch(s: State, on: Value, off: Value) -> float:
 @operator(state=lambda: 1, memory=forever, missing=Missing.ROWS)
 def streak(s: State, condition: Value) -> float:
     """Rows in a row, up to this one, on which the condition has held."""
-    s[1] = s[1] + 1.0 if condition == condition and condition != 0.0 else 0.0  # noqa: PLR0124
+    s[1] = s[1] + 1.0 if condition == condition and condition != 0.0 else 0.0
     return s[1]
 
 
 @operator(state=lambda: 2, memory=forever, missing=Missing.ROWS)
 def rows_since(s: State, condition: Value) -> float:
     """Rows since the condition last held: 0 where it holds, NaN before it ever did."""
-    if condition == condition and condition != 0.0:  # noqa: PLR0124
+    if condition == condition and condition != 0.0:
         s[1] = 0.0
         s[2] = 1.0
     else:

@@ -57,7 +57,7 @@ def rolling_variance(s: State, x: Value, window: Window, freedom: Freedom) -> fl
 
 
 @inline
-def join(  # noqa: PLR0913
+def join(
     n: float, a: float, a2: float, a3: float, a4: float,
     m: float, b: float, b2: float, b3: float, b4: float,
 ) -> tuple[float, float, float, float]:  # fmt: skip

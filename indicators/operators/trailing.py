@@ -11,7 +11,7 @@ DIRECTION, LOWER, UPPER = 1, 2, 3
 
 
 @operator(state=lambda: 6, memory=forever, outputs=4)
-def parabolic(  # noqa: PLR0913
+def parabolic(
     s: State, high: Value, low: Value, start: Value, af0: Positive, af: Positive, max_af: Positive
 ) -> tuple[float, float, float, float]:
     """Parabolic stop: the stop, whether it is above the price, its factor, whether it turned.
@@ -55,9 +55,7 @@ def ratchet(s: State, x: Value, lower: Value, upper: Value) -> tuple[float, floa
 
     Between breaks, the lower band does not fall in a rise, nor the upper one rise in a fall.
     """
-    if s[SEEN] == 1.0:
-        direction = 1.0
-    elif x > s[UPPER]:
+    if s[SEEN] == 1.0 or x > s[UPPER]:
         direction = 1.0
     elif x < s[LOWER]:
         direction = -1.0

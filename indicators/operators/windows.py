@@ -47,7 +47,7 @@ def slide_sum(s: State, x: float, window: int, ring: int) -> float:
     memory=lambda window: window,
     missing=Missing.SPREAD,
 )
-def rolling_sum_from(s: State, x: Value, window: Window, least: Window) -> float:
+def rolling_sum_from(s: State, x: Value, window: Window, least: Window) -> float:  # noqa: ARG001
     """Sum of the last `window` values, given as soon as `least` rows have come.
 
     Error: window ulps of the sum of |x| over the window itself. Cost: O(1) amortised.
@@ -55,9 +55,7 @@ def rolling_sum_from(s: State, x: Value, window: Window, least: Window) -> float
     return slide_sum(s, finite(x), window, RING)
 
 
-@operator(
-    state=lambda window: 2 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD
-)
+@operator(state=lambda window: 2 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD)
 def rolling_sum(s: State, x: Value, window: Window) -> float:
     """Sum of the last `window` values.
 
@@ -66,9 +64,7 @@ def rolling_sum(s: State, x: Value, window: Window) -> float:
     return slide_sum(s, finite(x), window, RING)
 
 
-@operator(
-    state=lambda window: 4 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD
-)
+@operator(state=lambda window: 4 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD)
 def rolling_mean(s: State, x: Value, window: Window) -> float:
     """Mean of the last `window` values; a window of equal values gives that value exactly.
 
@@ -87,12 +83,10 @@ def rolling_mean(s: State, x: Value, window: Window) -> float:
 @inline
 def greater(x: float, y: float) -> float:
     """The greater of two numbers; NaN if one is."""
-    return x if x > y or x != x else y  # noqa: PLR0124
+    return x if x > y or x != x else y
 
 
-@operator(
-    state=lambda window: 2 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD
-)
+@operator(state=lambda window: 2 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD)
 def rolling_max(s: State, x: Value, window: Window) -> float:
     """Greatest of the last `window` values. Exact. Cost: O(1) amortised."""
     head = int(s[HEAD])
@@ -111,9 +105,7 @@ def rolling_max(s: State, x: Value, window: Window) -> float:
     return prefix
 
 
-@operator(
-    state=lambda window: 2 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD
-)
+@operator(state=lambda window: 2 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD)
 def rolling_min(s: State, x: Value, window: Window) -> float:
     """Least of the last `window` values. Exact. Cost: O(1) amortised."""
     head = int(s[HEAD])
@@ -132,9 +124,7 @@ def rolling_min(s: State, x: Value, window: Window) -> float:
     return prefix
 
 
-@operator(
-    state=lambda window: 1 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD
-)
+@operator(state=lambda window: 1 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD)
 def rolling_deviation(s: State, x: Value, window: ShortWindow) -> float:
     """Mean distance of the last `window` values from their mean.
 
