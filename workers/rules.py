@@ -41,7 +41,7 @@ def fire(
     of its bar does not confirm is followed by a row REVISED.
     """
     return _fire(
-        memory, slots, ts, condition, final, firing.every_bar, np.int64(firing.cooldown_ns)
+        memory, slots, ts, condition, final, firing.every_bar, firing.cooldown_ns
     )
 
 

@@ -8,9 +8,9 @@ from threading import Event
 
 import mode
 import structlog
+
 from streams.connection import Link
 from streams.keys import Keys
-
 from workers.errors import FleetError
 from workers.http import Answer, Check, HttpServer
 from workers.metrics import Metrics
