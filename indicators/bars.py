@@ -3,7 +3,7 @@
 import hashlib
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -112,6 +112,24 @@ class BarRows:
 
     def __len__(self) -> int:
         return self.row.size
+
+    @property
+    def columns(self) -> dict[str, Floats]:
+        """The fields that indicators are computed from, each (bars,)."""
+        return {
+            "open": self.open,
+            "high": self.high,
+            "low": self.low,
+            "close": self.close,
+            "volume": self.volume,
+        }
+
+    def take(self, bars: Ints) -> Self:
+        """The bars at these places; `late` stays whole."""
+        picked = {
+            name: getattr(self, name)[bars] for name in self.__slots__ if name != "late"
+        }
+        return replace(self, **picked)
 
 
 class BarState:

@@ -1,5 +1,17 @@
-"""The root of what this package raises."""
+"""What can go wrong with an expression, a plan or a saved state."""
 
 
 class IndicatorError(Exception):
-    """Something handed to the engine is not what it takes: an expression, a column, a capsule."""
+    """The engine was asked for something it cannot do. The message names what to change."""
+
+
+class ExpressionError(IndicatorError):
+    """An expression cannot be read. Show the author the message; it names the place."""
+
+
+class ParameterError(IndicatorError, ValueError):
+    """A parameter is of the wrong kind or out of its bounds."""
+
+
+class CapsuleError(IndicatorError):
+    """A saved state is damaged or belongs to another plan. Replay history instead."""
