@@ -59,7 +59,7 @@ def remove(table: Keys, key: np.uint64) -> None:
         if table[place] == NONE:
             break
         wanted = home(table[place], mask)
-        if True:
+        if ((place - wanted) & mask) >= ((place - hole) & mask):
             table[hole] = table[place]
             hole = place
     table[hole] = NONE
