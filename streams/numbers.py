@@ -46,7 +46,10 @@ _FIVES = [_five(power) for power in range(-POWER_MAX, POWER_MAX + 1)]
 FIVES_HIGH = np.array([five >> 64 for five in _FIVES], np.uint64)
 FIVES_LOW = np.array([five & (2**64 - 1) for five in _FIVES], np.uint64)
 
+EXACT_FROM, EXACT_TO = -27, 55  # powers whose fives the table holds in full
+TIE_FROM, TIE_TO = -4, 23  # powers at which a number can be half way between two doubles
 _ONE = np.uint64(1)
+_THREE = np.uint64(3)
 _32 = np.uint64(32)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _LOW_NINE = np.uint64(0x1FF)
@@ -82,10 +85,14 @@ def _scale(mantissa, power):  # type: ignore[no-untyped-def]
         low = low + carry
         if low < carry:
             high += _ONE
-    if low == _ALL or low <= _ONE:  # the neighbourhood of a tie, or of the table's own rounding
+    if low == _ALL and not EXACT_FROM <= power <= EXACT_TO:
         return math.nan
     upper = high >> _63
-    bits = high >> (upper + np.uint64(9))  # 54 bits: one more than a double keeps
+    dropped = upper + np.uint64(9)
+    bits = high >> dropped  # 54 bits: one more than a double keeps
+    if low <= _ONE and TIE_FROM <= power <= TIE_TO and bits & _THREE == _ONE:
+        if bits << dropped == high:  # half way: to the even one
+            bits -= _ONE
     binary = ((217706 * power) >> 16) + 64 + np.int64(upper) - np.int64(shift)
     rounded = (bits + (bits & _ONE)) >> _ONE
     return math.ldexp(np.float64(np.int64(rounded)), binary - 53)
