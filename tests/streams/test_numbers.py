@@ -24,6 +24,7 @@ NUMBERS = st.one_of(
     st.floats(min_value=1e-30, max_value=1e30).map(repr),
     st.builds("{}.{}".format, DIGITS, DIGITS),
     st.builds("{}e{}".format, DIGITS, st.integers(-70, 70)),
+    st.builds("{}e{}".format, st.integers(2**52, 2**57), st.integers(-6, 24)),  # many ties
     st.builds("{}.{}E+{}".format, DIGITS, DIGITS, st.integers(0, 40)),
     st.text("0123456789.eE+-_ xnif", max_size=12),
 )
@@ -38,6 +39,7 @@ def compiled(text: str) -> float:
 @given(NUMBERS)
 @example("9007199254740993")  # a tie: half way between two doubles
 @example("9007199254740993.0")
+@example("46579312993548235e-1")
 @example("1.7976931348623157e308")
 @example("18446744073709551615")
 @example("99999999999999999999")

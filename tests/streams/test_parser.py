@@ -12,10 +12,9 @@ from streams.records import Batch, EntryId
 from streams.symbols import SymbolTable
 from tests.streams.replies import T0, decode, entry, flat, one, pieces
 
-NAMES = st.sampled_from(
-    "symbol price size ts id bid ask side amount timestamp receipt_timestamp exchange clock type"
-    " note pricex receipt_timestamq symbo".split()
-)
+KNOWN = ["symbol", "price", "size", "ts", "id", "bid", "ask", "amount", "timestamp", "clock"]
+OTHERS = ["receipt_timestamp", "exchange", "side", "note", "pricex", "receipt_timestamq", "symbo"]
+NAMES = st.sampled_from(KNOWN + OTHERS)
 VALUES = st.one_of(
     st.sampled_from(["BTC-USD", "ETH-USD", "XRP-USD", "None", "", "nan", "-1", "0", "1e5", "BTC"]),
     st.sampled_from([str(T0), "1763823000.5", "1763823000123", "17", "1763823000.1234567891"]),
