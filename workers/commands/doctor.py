@@ -18,6 +18,9 @@ MARKS = {
 }
 
 
+COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+
+
 @click.command()
 @click.option("--stream", metavar="KEY", help="Look at the entries of this stream instead.")
 @json_option
