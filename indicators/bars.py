@@ -126,9 +126,7 @@ class BarRows:
 
     def take(self, bars: Ints) -> Self:
         """The bars at these places; `late` stays whole."""
-        picked = {
-            name: getattr(self, name)[bars] for name in self.__slots__ if name != "late"
-        }
+        picked = {name: getattr(self, name)[bars] for name in self.__slots__ if name != "late"}
         return replace(self, **picked)
 
 
