@@ -23,6 +23,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from workers.errors import FleetError
+
 HOST = "127.0.0.1"
 START_S_MAX = 60.0  # a long append-only file is read first
 STOP_S_MAX = 10.0
@@ -60,7 +62,7 @@ except ProcessLookupError:
 """
 
 
-class ServerError(Exception):
+class ServerError(FleetError):
     """The embedded server cannot run here: mend what the message names, then start again."""
 
 
