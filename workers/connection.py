@@ -11,27 +11,30 @@ from workers.settings import RedisSettings, SettingsError
 
 
 @contextmanager
-def linked(settings: RedisSettings) -> Iterator[Link]:
-    """A link to the server that the settings name; the embedded one lives as long as this.
+def served(settings: RedisSettings) -> Iterator[str]:
+    """The URL of the server that the settings name; the embedded one lives as long as this.
 
-    Raises: SettingsError (a bad URL), Unavailable, Refused, ServerError.
+    Raises: ServerError.
     """
     if not settings.embedded:
-        yield from _link(full_url(settings))
+        yield full_url(settings)
         return
     with EmbeddedServer(settings.folder) as server:
-        yield from _link(server.url)
+        yield server.url
 
 
-def _link(url: str) -> Iterator[Link]:
-    try:
-        link = connect(url)
-    except ValueError as error:
-        raise SettingsError(f"redis.url: {error}") from error
-    try:
-        yield link
-    finally:
-        link.close()
+@contextmanager
+def linked(settings: RedisSettings) -> Iterator[Link]:
+    """A link to that server. Raises: SettingsError (a bad URL), Unavailable, ServerError."""
+    with served(settings) as url:
+        try:
+            link = connect(url)
+        except ValueError as error:
+            raise SettingsError(f"redis.url: {error}") from error
+        try:
+            yield link
+        finally:
+            link.close()
 
 
 def full_url(settings: RedisSettings) -> str:
