@@ -108,8 +108,8 @@ def _slots(
     which = _integers(column.indices, np.dtype(column.indices.type.to_pandas_dtype()), len(names))
     slots, defects = np.full(len(names) + 1, -1, np.int64), {len(names): "missing"}
     slots[:-1] = find_slots(*_texts(names), symbols.index)
-    for place in np.flatnonzero(slots[:-1] < 0).tolist():
-        if names[place].is_valid:
+    for place in _by_appearance(which[slots[which] < 0]):
+        if place < len(names) and names[place].is_valid:
             try:
                 slots[place] = slot_of(names[place].cast(pa.large_binary()).as_py())
             except Malformed as error:
@@ -117,6 +117,13 @@ def _slots(
     rows: Ints = slots[which]
     faults.append(Fault(rows < 0, lambda row: f"symbol: {defects.get(int(which[row]), 'missing')}"))
     return rows
+
+
+def _by_appearance(places: Ints) -> list[int]:
+    """The distinct values in order of their first appearance."""
+    distinct, first = np.unique(places, return_index=True)
+    ordered: list[int] = distinct[np.argsort(first)].tolist()
+    return ordered
 
 
 def _is_text(kind: Any) -> bool:

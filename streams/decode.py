@@ -6,7 +6,10 @@ import hiredis
 import numpy as np
 import pyarrow as pa
 
-from streams import resp
+from streams import (
+    codec_json,  # noqa: F401 - fills the table of codecs
+    resp,
+)
 from streams.arrow import frame_columns
 from streams.buffer import ReplyBuffer
 from streams.codec import AUTO, CODECS, Clock, Deploy, Frame, Tick, read_entry

@@ -28,18 +28,22 @@ LAST_NS = 2**63 - 1  # 2262-04-11
 NOT_SURE_NS = -1
 EXACT = Context(prec=2 * NUMBER_BYTES_MAX)  # no digit of an accepted text is rounded
 
+EXACT_FROM, EXACT_TO = -27, 55  # powers whose fives the table holds in full
+TIE_FROM, TIE_TO = -4, 23  # powers at which a number can be half way between two doubles
+
 ZERO_CHAR, NINE_CHAR, POINT, MINUS, PLUS = 48, 57, 46, 45, 43
 
 
 def _five(power: int) -> int:
-    """The 128 leading bits of 5**power; rounded up where it is a fraction."""
+    """The 128 leading bits of 5**power; rounded up where a tie may hang on it."""
     if power >= 0:
         exact = int(5**power)
         shift = 128 - exact.bit_length()
         return exact << shift if shift >= 0 else exact >> -shift
     divisor = int(5**-power)
-    quotient = (1 << (divisor.bit_length() + 2 * 128)) // divisor + 1
-    return quotient >> (quotient.bit_length() - 128)
+    quotient = (1 << (divisor.bit_length() + 2 * 128)) // divisor
+    leading = quotient >> (quotient.bit_length() - 128)
+    return leading + 1 if power >= EXACT_FROM else leading
 
 
 _FIVES = [_five(power) for power in range(-POWER_MAX, POWER_MAX + 1)]
@@ -47,6 +51,7 @@ FIVES_HIGH = np.array([five >> 64 for five in _FIVES], np.uint64)
 FIVES_LOW = np.array([five & (2**64 - 1) for five in _FIVES], np.uint64)
 
 _ONE = np.uint64(1)
+_THREE = np.uint64(3)
 _32 = np.uint64(32)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _LOW_NINE = np.uint64(0x1FF)
@@ -82,10 +87,14 @@ def _scale(mantissa, power):  # type: ignore[no-untyped-def]
         low = low + carry
         if low < carry:
             high += _ONE
-    if low == _ALL or low <= _ONE:  # the neighbourhood of a tie, or of the table's own rounding
+    if low == _ALL and not EXACT_FROM <= power <= EXACT_TO:
         return math.nan
     upper = high >> _63
-    bits = high >> (upper + np.uint64(9))  # 54 bits: one more than a double keeps
+    dropped = upper + np.uint64(9)
+    bits = high >> dropped  # 54 bits: one more than a double keeps
+    may_tie = low <= _ONE and TIE_FROM <= power <= TIE_TO
+    if may_tie and bits & _THREE == _ONE and bits << dropped == high:
+        bits -= _ONE  # half way: to the even one
     binary = ((217706 * power) >> 16) + 64 + np.int64(upper) - np.int64(shift)
     rounded = (bits + (bits & _ONE)) >> _ONE
     return math.ldexp(np.float64(np.int64(rounded)), binary - 53)

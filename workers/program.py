@@ -73,7 +73,10 @@ class PlanProgram:
 
 @dataclass(frozen=True)
 class Program:
-    """Every plan of a shard; equal settings give an equal digest, on every machine."""
+    """Every plan of a shard; equal settings give an equal digest, on every machine.
+
+    Their order counts: it is the order of the entries that one tick causes.
+    """
 
     settings: Plans
     plans: tuple[PlanProgram, ...] = field(init=False)
@@ -92,10 +95,7 @@ class Program:
     @cached_property
     def payload(self) -> bytes:
         """The settings of all plans as JSON: what a deployment entry and a snapshot hold."""
-        return orjson.dumps(
-            {name: _settings(plan) for name, plan in self.settings.items()},
-            option=orjson.OPT_SORT_KEYS,
-        )
+        return orjson.dumps({name: _settings(plan) for name, plan in self.settings.items()})
 
     @cached_property
     def digest(self) -> str:
@@ -140,7 +140,7 @@ def _compile(name: str, settings: PlanSettings) -> PlanProgram:
             raise IndicatorError(f"signals.{rule.name}: wanted one condition, saw several outputs")
     return PlanProgram(
         name=name,
-        digest=_digest(orjson.dumps([name, _settings(settings)], option=orjson.OPT_SORT_KEYS)),
+        digest=_digest(orjson.dumps([name, _settings(settings)])),
         feed=Feed(settings.timeframe, settings.flat, _forming_ns(settings.emit)),
         symbols=settings.symbols,
         plan=plan,

@@ -40,9 +40,7 @@ def fire(
     with `ts` the bar close in ns. NaN conditions are false. A forming signal that the close
     of its bar does not confirm is followed by a row REVISED.
     """
-    return _fire(
-        memory, slots, ts, condition, final, firing.every_bar, np.int64(firing.cooldown_ns)
-    )
+    return _fire(memory, slots, ts, condition, final, firing.every_bar, firing.cooldown_ns)
 
 
 @compiled

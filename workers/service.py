@@ -8,9 +8,9 @@ from threading import Event
 
 import mode
 import structlog
+
 from streams.connection import Link
 from streams.keys import Keys
-
 from workers.errors import FleetError
 from workers.http import Answer, Check, HttpServer
 from workers.metrics import Metrics
@@ -18,6 +18,7 @@ from workers.ownership import Ownership
 from workers.program import Program
 from workers.settings import Settings
 from workers.topology import agree
+from workers.warm import warm
 
 BACKGROUND_THREADS = 4
 STOP_S_SPARE = 5.0
@@ -66,8 +67,9 @@ class WorkerService(mode.Service):
         )
 
     async def on_first_start(self) -> None:
-        """Agree with the fleet on its shape before anything else."""
+        """Agree with the fleet on its shape, and compile, before anything is owned."""
         await asyncio.to_thread(agree, self.link, self.keys, self.settings)
+        await asyncio.to_thread(warm, self.program)
 
     async def on_start(self) -> None:
         """Start the services, each of which stops before those that started before it."""

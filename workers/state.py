@@ -20,6 +20,7 @@ from workers.program import Feed, PlanProgram, Program
 from workers.rules import CELLS
 
 MAGIC = b"SFS1"
+HEAD_BYTES = 16  # magic, size of what is packed, checksum
 CODEC = "zstd"
 SLOTS_MIN = 64
 CAPSULE_VERSION = 1
@@ -166,10 +167,10 @@ class ShardState:
 
 
 def _unpack(capsule: bytes) -> tuple[Sequence[Any], list[bytes]]:
-    if capsule[:4] != MAGIC:
+    if capsule[:4] != MAGIC or len(capsule) < HEAD_BYTES:
         raise ValueError(f"wanted {MAGIC!r} at its start, saw {capsule[:4]!r}")
     size, check = int.from_bytes(capsule[4:12], "little"), int.from_bytes(capsule[12:16], "little")
-    packed = capsule[16:]
+    packed = capsule[HEAD_BYTES:]
     if zlib.crc32(packed) != check:
         raise ValueError("its checksum does not match: it is damaged")
     raw = pa.decompress(packed, decompressed_size=size, codec=CODEC, asbytes=True)

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import orjson
 import redis
@@ -42,13 +43,13 @@ class Fleet:
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
-        log = (self.folder / f"{name}.log").open("ab")
-        self.workers[name] = subprocess.Popen(
-            [*FLEET, "worker", "--config", str(self.path), "--name", name],
-            stderr=log,
-            stdout=log,
-            env={**os.environ, "FLEET_HTTP__PORT": "0"},
-        )
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.workers[name] = subprocess.Popen(
+                [*FLEET, "worker", "--config", str(self.path), "--name", name],
+                stderr=log,
+                stdout=log,
+                env={**os.environ, "FLEET_HTTP__PORT": "0"},
+            )
         return self.workers[name]
 
     def kill(self, name: str) -> None:
@@ -100,6 +101,14 @@ class Fleet:
 
         wait_until(holds, "every shard is caught up", seconds)
 
+    def push(self, rows: Iterable[tuple[str, float, int]], **more: str) -> None:
+        """XADD plain ticks of (symbol, price, ts), in one pipeline."""
+        with self.server.client() as client, client.pipeline(transaction=False) as pipe:
+            for symbol, price, ts in rows:
+                key = f"ticks:{{{crc32(symbol.encode()) % self.shards}}}"
+                pipe.xadd(key, {"symbol": symbol, "price": price, "size": 1, "ts": ts, **more})
+            pipe.execute()
+
     def ledger(self, kind: str) -> list[dict[str, str]]:
         """Every entry of the `kind` streams, shard by shard, each in stream order."""
         with self.server.client() as client:
@@ -112,7 +121,7 @@ class Fleet:
         total: Counter[str] = Counter()
         for fields in self.shard_hashes():
             for name in ("applied", "late", "repeated", "dead"):
-                total[name] += int(fields.get(name, 0))
+                total[name] += int(fields.get(f"count:{name}", 0))
         return total
 
     def assert_no_holes(self) -> None:

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from workers.rules import CELLS, FINAL, FORMING, REVISED, SILENT, Firing, fire
 
 MINUTE_NS = 60_000_000_000
+ON_CHANGE = Firing()
 
 
 def run(
-    conditions: list[float], final: list[bool], firing: Firing = Firing(), slots: int = 1
+    conditions: list[float], final: list[bool], firing: Firing = ON_CHANGE, slots: int = 1
 ) -> tuple[list[int], list[int]]:
     bars = np.cumsum([0, *final[:-1]]) + 1
     status, ordinal = fire(
