@@ -114,6 +114,24 @@ end
 
 local OUTPUTS = 3  -- keys 3, 4, 5: signals, values, deadletter
 
+-- Counts, then the entries of each output; the arguments are those of commit.
+local function publish(keys, args)
+  local at = 13
+  for _ = 1, tonumber(args[12]) do
+    redis.call('HINCRBY', keys[2], 'count:' .. args[at], args[at + 1])
+    at = at + 2
+  end
+  for output = 1, OUTPUTS do
+    local key = keys[2 + output]
+    for _ = 1, tonumber(args[8 + output]) do
+      local fields = tonumber(args[at])
+      redis.call('XADD', key, '*', unpack(args, at + 1, at + fields))
+      at = at + 1 + fields
+    end
+    if args[8] ~= '' then redis.call('XTRIM', key, 'MINID', '~', args[8]) end
+  end
+end
+
 -- args: fence group prev new entries seq seq_values trim_before
 --       n_signals n_values n_dead n_counts, then the counts' names and amounts,
 --       then for each output its number of fields and its fields
@@ -135,20 +153,7 @@ local function commit(keys, args)
   local failed = move_group(ticks, args[2], new, entries)  -- the one write that may be refused
   if failed then return 'ERROR ' .. failed end
 
-  local counts, at = tonumber(args[12]), 13
-  for _ = 1, counts do
-    redis.call('HINCRBY', shard, 'count:' .. args[at], args[at + 1])
-    at = at + 2
-  end
-  for output = 1, OUTPUTS do
-    local key = keys[2 + output]
-    for _ = 1, tonumber(args[8 + output]) do
-      local fields = tonumber(args[at])
-      redis.call('XADD', key, '*', unpack(args, at + 1, at + fields))
-      at = at + 1 + fields
-    end
-    if args[8] ~= '' then redis.call('XTRIM', key, 'MINID', '~', args[8]) end
-  end
+  publish(keys, args)
   redis.call('HSET', shard, 'cursor', new, 'entries', entries,
     'seq', string.format('%d', args[6] + args[9]),
     'seq_values', string.format('%d', args[7] + args[10]))
