@@ -114,6 +114,24 @@ end
 
 local OUTPUTS = 3  -- keys 3, 4, 5: signals, values, deadletter
 
+-- Counts, then the entries of each output; the arguments are those of commit.
+local function publish(keys, args)
+  local at = 13
+  for _ = 1, tonumber(args[12]) do
+    redis.call('HINCRBY', keys[2], 'count:' .. args[at], args[at + 1])
+    at = at + 2
+  end
+  for output = 1, OUTPUTS do
+    local key = keys[2 + output]
+    for _ = 1, tonumber(args[8 + output]) do
+      local fields = tonumber(args[at])
+      redis.call('XADD', key, '*', unpack(args, at + 1, at + fields))
+      at = at + 1 + fields
+    end
+    if args[8] ~= '' then redis.call('XTRIM', key, 'MINID', '~', args[8]) end
+  end
+end
+
 -- args: fence group prev new entries seq seq_values trim_before
 --       n_signals n_values n_dead n_counts, then the counts' names and amounts,
 --       then for each output its number of fields and its fields
@@ -135,20 +153,7 @@ local function commit(keys, args)
   local failed = move_group(ticks, args[2], new, entries)  -- the one write that may be refused
   if failed then return 'ERROR ' .. failed end
 
-  local counts, at = tonumber(args[12]), 13
-  for _ = 1, counts do
-    redis.call('HINCRBY', shard, 'count:' .. args[at], args[at + 1])
-    at = at + 2
-  end
-  for output = 1, OUTPUTS do
-    local key = keys[2 + output]
-    for _ = 1, tonumber(args[8 + output]) do
-      local fields = tonumber(args[at])
-      redis.call('XADD', key, '*', unpack(args, at + 1, at + fields))
-      at = at + 1 + fields
-    end
-    if args[8] ~= '' then redis.call('XTRIM', key, 'MINID', '~', args[8]) end
-  end
+  publish(keys, args)
   redis.call('HSET', shard, 'cursor', new, 'entries', entries,
     'seq', string.format('%d', args[6] + args[9]),
     'seq_values', string.format('%d', args[7] + args[10]))
@@ -206,7 +211,14 @@ end
 
 local TRIM_MAX = 1000000  -- entries; whole nodes go, at some 4 ns an entry
 
--- keys: ticks shard, then the snapshots of the groups in the order of args
+-- What a fleet needs to start again: nothing may go before its first snapshot. Other groups need
+-- no snapshot.
+local function snapshot_bound(snapshot, shard)
+  if redis.call('TYPE', shard)['ok'] ~= 'hash' then return nil end
+  return redis.call('HGET', snapshot, 'entry') or '0-0'
+end
+
+-- keys: ticks shard, then snapshot and shard of the fleet that each group of args would be
 -- args: fence own_group retention_ms group...
 local function trim(keys, args)
   local ticks, shard = keys[1], keys[2]
@@ -217,19 +229,16 @@ local function trim(keys, args)
   local cursor = redis.call('HGET', shard, 'cursor')
   local bound = string.format('%d-0', math.max(0, now_ms() - tonumber(args[3])))
   local function at_most(id) if id_less(id, bound) then bound = id end end
-  local snapshots = {}
-  for at = 4, #args do snapshots[args[at]] = keys[at - 1] end
+  local place = {}
+  for at = 4, #args do place[args[at]] = 2 * at - 5 end
   at_most(cursor)
-  at_most(redis.call('HGET', snapshots[args[2]], 'entry') or '0-0')
   for _, flat in ipairs(redis.call('XINFO', 'GROUPS', ticks)) do
     local group = {}
     for at = 1, #flat, 2 do group[flat[at]] = flat[at + 1] end
     at_most(group_bound(ticks, group['name'], group['last-delivered-id']))
-    local snapshot = snapshots[group['name']]
-    if not snapshot then return 'GROUPS' end
-    if redis.call('TYPE', snapshot)['ok'] == 'hash' then
-      at_most(redis.call('HGET', snapshot, 'entry') or '0-0')
-    end
+    local at = place[group['name']]
+    if not at then return 'GROUPS' end
+    at_most(snapshot_bound(keys[at], keys[at + 1]) or bound)
   end
   -- At the end of the stream the count is known for sure, whatever others deleted or trimmed.
   if cursor == info['last-generated-id'] then

@@ -10,7 +10,7 @@ from streams.codec import AUTO, CLOCK, DEPLOY
 from streams.connection import Link, translated, translation
 from streams.errors import StreamError, Unavailable
 from streams.functions import MISSING, answer
-from streams.keys import Keys
+from streams.keys import NAME, Keys
 from streams.records import Batch, Commit, EntryId, Lag, Lease, Snapshot, Status
 from streams.symbols import SymbolTable
 from streams.wire import COUNT, Wire
@@ -118,10 +118,9 @@ class ShardLog:
         """
         for _ in range(TRIM_TRIES):
             groups = self._groups()
-            snapshots = [Keys(name).snapshot(self.shard) for name in groups]
-            word, *rest = self._call(
-                "trim", snapshots, fence, self._keys.group, retention_ms, *groups
-            )
+            fleets = [Keys(name) if NAME.fullmatch(name) else self._keys for name in groups]
+            keys = [key(self.shard) for fleet in fleets for key in (fleet.snapshot, fleet.shard)]
+            word, *rest = self._call("trim", keys, fence, self._keys.group, retention_ms, *groups)
             if word == "OK":
                 return int(rest[0])
         return 0
@@ -140,7 +139,7 @@ class ShardLog:
         return EntryId.parse(self._call("append", [], fence, *fields)[1])
 
     def _groups(self) -> list[str]:
-        """Names of the groups on the source stream that can be a fleet's, ours first."""
+        """Names of the groups on the source stream, ours first."""
         with translation():
             found = lag.groups(self._link.client, self._ticks)
         return [self._keys.group, *(name for name in found if name != self._keys.group)]
