@@ -58,6 +58,13 @@ class Decoder:
             done.append(run.batch())
         return tuple(done)
 
+    def frame(self, payload: bytes, entry: EntryId) -> Batch:
+        """The rows of a frame as the batch that an entry with it gives; Malformed if broken."""
+        run = _Run(self.shard, 1)
+        self._take(run, entry, {b"frame": payload})
+        run.entry_done(entry)
+        return run.batch()
+
     def _parse(self, buffer: ReplyBuffer, run: "_Run") -> int:
         """Let the compiled parser go as far as it can; says why it stopped."""
         before = buffer.start

@@ -19,13 +19,16 @@ BLOCK_MS = 1000
 
 
 class Position(NamedTuple):
-    """Where a reader stands in one shard: the last entry it was given, and that entry's `seq`."""
+    """Where a reader stands in one shard: the last entry it was given, and that entry's `seq`.
+
+    None as `seq` is not known: then the first entry that comes is taken as the one that was due.
+    """
 
     entry: EntryId
-    seq: int
+    seq: int | None
 
 
-START = Position(ZERO, -1)
+START = Position(ZERO, 0)
 
 
 class Gap(NamedTuple):
@@ -128,7 +131,7 @@ class SignalReader:
             return [Received(shard, entry, error)]
         self.positions[shard] = Position(entry, item.seq)
         received = [Received(shard, entry, item)]
-        if item.seq != last.seq + 1:
+        if last.seq is not None and item.seq != last.seq + 1:
             received.insert(0, Received(shard, entry, Gap(last.seq + 1, item.seq)))
         return received
 

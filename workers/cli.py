@@ -62,9 +62,8 @@ def main() -> None:
 
 def exit_code(error: Exception) -> int | None:
     """2 for a bad configuration, 1 for a failure we know how to say, None for our own mistakes."""
-    from streams.errors import StreamError
-
     from indicators.errors import IndicatorError
+    from streams.errors import StreamError
     from workers.errors import FleetError
     from workers.settings import SettingsError
 

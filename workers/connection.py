@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from streams.connection import Link, connect
-
 from workers.server import EmbeddedServer
 from workers.settings import RedisSettings, SettingsError
 

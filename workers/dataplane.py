@@ -52,7 +52,7 @@ class Give:
 
 
 class DataPlane:
-    """Processes the shards that it is given, until it is told to stop and holds none.
+    """Processes the shards that it is given, until it is told to stop.
 
     `on_gone(shard, rest)` is called when a shard was given up or lost; `rest` says that it
     failed in our hands, and that trying again at once would fail again.
@@ -77,8 +77,8 @@ class DataPlane:
         self.caught_up = True  # whether the last read came back with less than was asked for
 
     def run(self, stop: Event) -> None:
-        """Process until `stop` is set and every shard is given up."""
-        while not (stop.is_set() and not self._runs and self.commands.empty()):
+        """Process until `stop` is set; what is still held then is left to its lease."""
+        while not stop.is_set():
             self._obey_commands()
             if self._runs:
                 self._turn()

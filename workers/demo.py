@@ -79,7 +79,7 @@ class Crew:
             self._start(name)
 
     def kill_one(self) -> str | None:
-        """kill -9 some worker; it comes back after three seconds."""
+        """Kill -9 some worker; it comes back after three seconds."""
         alive = [name for name in self.names if self._processes[name].poll() is None]
         if not alive:
             return None
@@ -114,9 +114,9 @@ class Crew:
 
     def _start(self, name: str) -> None:
         with (self._folder / f"{name}.log").open("ab") as log:
-            self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "workers", "worker", "--config", self._config]
-                + ["--name", name],
+            command = [sys.executable, "-m", "workers", "worker", "--config", str(self._config)]
+            self._processes[name] = subprocess.Popen(  # noqa: S603 - our own words alone
+                [*command, "--name", name],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

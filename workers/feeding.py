@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streams.producer import FrameProducer, TickProducer
-from workers.files import TickChunk, read_ticks
+from workers.files import Ints, TickChunk, read_ticks
 
 NS_PER_S = 1_000_000_000
 PUSH_ROWS = 5_000  # at full speed: what is packed and sent at once
@@ -48,7 +48,7 @@ async def feed(
                 await pace.wait_for(int(chunk.ts[rows[0]]), stop)
                 if stop.is_set():
                     return Fed(ticks, stopped=True)
-                await producer.send_columns(chunk.symbols, chunk.columns(rows))
+                await producer.send_columns(chunk.take(rows))
                 ticks += len(rows)
     return Fed(ticks, stopped=False)
 
@@ -76,7 +76,7 @@ class _Pace:
                 return
 
 
-def _pieces(chunk: TickChunk, speed: float | None) -> Iterator[np.ndarray]:
+def _pieces(chunk: TickChunk, speed: float | None) -> Iterator[Ints]:
     """Rows that are sent together: many at full speed, else those of the same moment."""
     rows = np.arange(len(chunk.ts))
     if speed is None:

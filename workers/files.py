@@ -9,7 +9,7 @@ or a Parquet timestamp. What a live fleet would set aside, a file is refused for
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,12 @@ class TickChunk:
     price: Floats
     size: Floats
     id: tuple[str | None, ...] | None
+
+    def take(self, rows: Ints) -> Self:
+        """These rows, of the same symbols."""
+        trades = None if self.id is None else tuple(self.id[row] for row in rows.tolist())
+        columns = (self.symbol[rows], self.ts[rows], self.price[rows], self.size[rows])
+        return type(self)(self.symbols, *columns, trades)
 
 
 @dataclass(frozen=True, slots=True)

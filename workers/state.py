@@ -8,14 +8,14 @@ from typing import Any, Self
 import numpy as np
 import orjson
 import pyarrow as pa
-from indicators.dedupe import SeenKeys
 from numpy.typing import NDArray
+
+from indicators.bars import BarState
+from indicators.dedupe import SeenKeys
+from indicators.errors import IndicatorError
 from streams.errors import StreamError
 from streams.records import ZERO, Batch, EntryId
 from streams.symbols import SymbolTable
-
-from indicators.bars import BarState
-from indicators.errors import IndicatorError
 from workers.program import Feed, PlanProgram, Program
 from workers.rules import CELLS
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 import structlog
+
 from streams.log import ShardLog
 from streams.records import ZERO, Commit, Control, EntryId, Lease, Snapshot
 from streams.symbols import SymbolTable
-
 from workers.processor import advance
 from workers.program import Program
 from workers.settings import WorkerSettings

@@ -2,7 +2,6 @@
 
 from streams.connection import Link, translation
 from streams.keys import Keys
-
 from workers.errors import FleetError
 from workers.settings import Settings
 

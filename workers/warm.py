@@ -5,17 +5,15 @@ be read-only.
 """
 
 import sys
-from collections.abc import Sequence
 from time import monotonic
 
+import numpy as np
 import structlog
 
 from indicators.declare import OPERATORS
 from indicators.kernels import address
-from streams.buffer import Receive, ReplyBuffer
-from streams.decode import Decoder
-from streams.keys import shard_of
-from streams.records import Batch
+from streams.decode import warm as warm_parser
+from streams.records import Batch, EntryId
 from streams.symbols import SymbolTable
 from workers.processor import advance
 from workers.program import Program
@@ -23,10 +21,9 @@ from workers.settings import PlanSettings
 from workers.state import ShardState
 
 SLOW_S = 2.0
-SYMBOL = "WARM"
+TICKS = 4
 NOON_NS = 1_763_812_800_000_000_000
-SECOND_NS = 1_000_000_000
-REPLY_BYTES_MAX = 1 << 20
+HALF_DAY_NS = 43_200_000_000_000
 
 logger = structlog.get_logger()
 
@@ -35,8 +32,9 @@ def warm(program: Program) -> float:
     """Run a few ticks through everything that `program` needs; returns the seconds it took."""
     started = monotonic()
     state = ShardState.new(program, SymbolTable(), dedupe_window=16)
-    for batch in _ticks(state.symbols):
-        advance(program, state, batch, now_ns=0)
+    warm_parser()
+    state.symbols.add(b"WARM")
+    advance(program, state, _ticks(), now_ns=0)
     ShardState.load(state.save(program), symbols_max=16)
     took_s = monotonic() - started
     if took_s > SLOW_S:
@@ -44,26 +42,20 @@ def warm(program: Program) -> float:
     return took_s
 
 
-def _ticks(symbols: SymbolTable) -> Sequence[Batch]:
-    """Ticks of two days, parsed from a reply as the server would send it."""
-    entries = []
-    for number in range(4):
-        price, ts = 100 + number, NOON_NS + number * 43_200 * SECOND_NS
-        fields = ("symbol", SYMBOL, "price", str(price), "size", "1.5", "ts", str(ts), "id", "7")
-        flat = b"".join(b"$%d\r\n%b\r\n" % (len(word), word.encode()) for word in fields)
-        entries.append(b"*2\r\n$3\r\n1-%d\r\n*%d\r\n%b" % (number, len(fields), flat))
-    reply = b"".join(entries)
-    buffer = ReplyBuffer(_once(reply), REPLY_BYTES_MAX)
-    shard = str(shard_of(SYMBOL, 1))
-    return Decoder(shard, symbols, shards=1).batches(buffer, len(entries))
-
-
-def _once(reply: bytes) -> Receive:
-    def receive(memory: memoryview) -> int:
-        memory[: len(reply)] = reply
-        return len(reply)
-
-    return receive
+def _ticks() -> Batch:
+    """Ticks of one instrument, half a day apart, the last of them repeated."""
+    return Batch(
+        shard="0",
+        upto=EntryId(1, TICKS),
+        entries=TICKS,
+        slot=np.zeros(TICKS, np.int64),
+        ts=NOON_NS + np.arange(TICKS) * HALF_DAY_NS,
+        price=np.array([1.0, 2.0, 3.0, 4.0]),
+        size=np.ones(TICKS),
+        key=np.array([1, 2, 3, 3], np.uint64),
+        entry_ms=np.ones(TICKS, np.uint64),
+        entry_seq=np.arange(TICKS, dtype=np.uint64),
+    )
 
 
 def main() -> None:

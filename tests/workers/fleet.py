@@ -16,7 +16,9 @@ import orjson
 import redis
 import yaml
 
+from streams.signals import Signal, Values
 from tests.conftest import Server
+from workers.replay import as_json
 
 FLEET = [sys.executable, "-m", "workers"]
 WAIT_S_MAX = 60.0
@@ -85,10 +87,10 @@ class Fleet:
 
     def caught_up(self) -> bool:
         """Whether every shard's cursor stands at the end of its stream."""
-        with self.server.client() as client:
+        with redis.Redis.from_url(self.server.url) as client:  # frames are no text
             for n, fields in enumerate(self.shard_hashes()):
                 newest = client.xrevrange(f"ticks:{{{n}}}", count=1)
-                if newest and fields.get("cursor") != newest[0][0]:
+                if newest and fields.get("cursor") != newest[0][0].decode():
                     return False
         return True
 
@@ -115,6 +117,25 @@ class Fleet:
             return [
                 fields for n in range(self.shards) for _, fields in client.xrange(f"{kind}:{{{n}}}")
             ]
+
+    def published(self, kind: str) -> list[dict[str, Any]]:
+        """The same as `fleet tail --json` prints it."""
+        decode = {"values": Values.decode, "signals": Signal.decode}[kind]
+        return [
+            as_json(decode({key.encode(): value.encode() for key, value in entry.items()}))
+            for entry in self.ledger(kind)
+        ]
+
+    def replayed(self, files: list[str]) -> dict[str, list[dict[str, Any]]]:
+        """What `fleet replay` makes of the files, by kind of stream."""
+        out = self.folder / "replay.jsonl"
+        done = self.run("replay", *files, "--out", str(out))
+        assert done.returncode == 0, done.stderr
+        rows = [orjson.loads(line) for line in out.read_bytes().splitlines()]
+        return {
+            "values": [row for row in rows if "data" in row],
+            "signals": [row for row in rows if "id" in row],
+        }
 
     def counts(self) -> Counter[str]:
         """The account of all shards: applied, late, repeated, dead."""
@@ -147,12 +168,12 @@ def fleet(server: Server, folder: Path, config: dict[str, Any]) -> Iterator[Flee
                 process.wait()
 
 
-def same_content(entries: list[dict[str, Any]]) -> Counter[bytes]:
-    """The entries as a multiset, without what a run may differ in."""
+def same_content(items: Iterable[dict[str, Any]]) -> Counter[bytes]:
+    """The items as a multiset, without what a run may differ in."""
     return Counter(
         orjson.dumps(
-            {key: str(value) for key, value in entry.items() if key not in RUN_FIELDS},
+            {key: value for key, value in item.items() if key not in RUN_FIELDS},
             option=orjson.OPT_SORT_KEYS,
         )
-        for entry in entries
+        for item in items
     )

@@ -12,10 +12,10 @@ import click
 import orjson
 from rich.console import Console
 
+from streams.errors import Malformed
 from streams.reader import Gap, Position, Received, SignalReader, ValuesReader
 from streams.records import EntryId
 from streams.signals import Signal
-from streams.errors import Malformed
 from workers.commands.options import json_option, with_settings
 from workers.connection import served
 from workers.replay import as_json
@@ -108,4 +108,6 @@ class _Table:
                 if isinstance(item, Signal)
                 else orjson.dumps(item.data).decode()
             )
-            self._console.print(f"{when} {item.symbol:12} {item.timeframe:>4} {item.status:8} {what}")
+            self._console.print(
+                f"{when} {item.symbol:12} {item.timeframe:>4} {item.status:8} {what}"
+            )
