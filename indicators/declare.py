@@ -13,9 +13,12 @@ from typing import Annotated, Any, Concatenate, cast, get_args, get_origin, over
 
 import numba
 
+from indicators import cache
 from indicators.bounds import Bounds
 from indicators.errors import ParameterError
 from indicators.series import Parameter, Series, as_series, node
+
+cache.install()
 
 SEEN = 0
 """Cell 0 of every operator's state: rows shown to the step so far, this one included."""
