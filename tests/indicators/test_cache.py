@@ -39,8 +39,7 @@ def test_a_folder_that_cannot_be_written_is_passed_over() -> None:
 
 
 def test_importing_the_package_loads_no_pandas_and_compiles_nothing() -> None:
-    program = "import sys, indicators; print('pandas' in sys.modules, 'indicators.machine' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["False", "False"]
+    program = "import sys, indicators; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert not {"pandas", "indicators.machine"} & set(done.stdout.split())
