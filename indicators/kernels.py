@@ -27,9 +27,8 @@ ARGUMENTS: dict[str, Any] = {
     "operands": INTEGERS,  # which columns: the inputs, then the outputs
     "parameters": NUMBERS,  # the rows to hide, then the step's own
     "state": NUMBERS,  # this operator's cells of slot 0
-    "width": types.int64,  # cells from one slot to the next
+    "places": INTEGERS,  # of each row, how far its slot's cells are; PREFETCH_ROWS more
     "cells": types.int64,  # cells of this operator
-    "slots": INTEGERS,
     "final": FLAGS,
     "scratch": NUMBERS,  # room for a copy of the cells
     "rows": types.int64,
@@ -49,9 +48,9 @@ def {name}({arguments}):
 {prologue}
     hidden = parameters[0]
     for row in range(rows):
-        prefetch(advance(state, slots[min(row + {ahead}, rows - 1)] * width))
+        prefetch(advance(state, places[row + {ahead}]))
 {missing}
-        s = advance(state, slots[row] * width)
+        s = advance(state, places[row])
         if final[row] == 0:
             for cell in range(cells):
                 scratch[cell] = s[cell]
