@@ -49,6 +49,7 @@ def {name}({arguments}):
     hidden = parameters[0]
     for row in range(rows):
         prefetch(advance(state, places[row + {ahead}]))
+{ring}
 {missing}
         s = advance(state, places[row])
         if final[row] == 0:
@@ -59,6 +60,10 @@ def {name}({arguments}):
         {results} = step(s, {call})
         if s[0] <= hidden:
             {results} = {nothing}
+"""
+_RING = """\
+        soon = advance(state, places[row + {ahead}])
+        prefetch(advance(soon, {first} + {cells} * int(soon[1])))
 """
 _SKIP = """\
         if {absent}:
@@ -141,12 +146,16 @@ def loop_source(operator: Operator) -> str:
     if operator.missing is Missing.SKIP and inputs:
         absent = " or ".join(f"x{k} != x{k}" for k in range(len(inputs)))
         missing.append(_SKIP.format(absent=absent, results=results, nothing=nothing))
-    stateless = operator.state is None
+    stateless, ring = operator.state is None, ""
+    if operator.ring is not None:
+        first, cells = operator.ring
+        ring = _RING.format(ahead=PREFETCH_ROWS // 2, first=first, cells=cells)
     call = ", ".join(f"{argument}={names[argument]}" for argument in operator.signature.parameters)
     source = (_STATELESS if stateless else _STATEFUL).format(
         name=operator.name, arguments=", ".join(ARGUMENTS), prologue="\n".join(prologue),
         missing="\n".join(missing),
-        ahead=PREFETCH_ROWS, results=results, call=call, nothing=nothing,
+        ahead=PREFETCH_ROWS,
+        ring=ring, results=results, call=call, nothing=nothing,
     )  # fmt: skip
     return source.replace(
         "    for row in range(rows):\n",
