@@ -24,8 +24,9 @@ from streams.functions import LIBRARY, Library, server_error
 CONNECT_S = 3.0
 REPLY_S = 10.0
 PORT, SENTINEL_PORT = 6379, 26379
-SCHEMES = tuple(
-    f"{scheme}{kind}" for scheme in ("redis", "rediss") for kind in ("", "+sentinel", "+cluster")
+SCHEMES = (
+    *("redis", "redis+sentinel", "redis+cluster"),
+    *("rediss", "rediss+sentinel", "rediss+cluster"),
 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import hiredis
+import orjson
 import redis
 
 from streams.buffer import ReplyBuffer
@@ -158,21 +159,14 @@ class Wire:
         keys, shard = self._keys, commit.shard
         assert commit.prev < commit.new
         outputs = (commit.signals, commit.values, commit.deadletters)
+        assert all(len(fields) <= FIELDS_MAX for entries in outputs for fields in entries)
         counts = {name: amount for name, amount in commit.counts.items() if amount}
         words: list[Any] = ["FCALL", self._link.library.name("commit"), "5", keys.ticks(shard)]
         words += [keys.shard(shard), keys.signals(shard), keys.values(shard)]
         words += [keys.deadletter(shard), commit.fence, keys.group, str(commit.prev)]
         words += [str(commit.new), commit.entries, commit.seq, commit.seq_values]
         words.append("" if commit.trim_before is None else str(commit.trim_before))
-        words += [len(entries) for entries in outputs]
-        words.append(len(counts))
-        for name, amount in counts.items():
-            words += [name, amount]
-        for entries in outputs:
-            for fields in entries:
-                assert len(fields) <= FIELDS_MAX
-                words.append(len(fields))
-                words += fields
+        words += [orjson.dumps(counts), orjson.dumps(outputs, default=bytes.decode)]
         return packed(words)
 
     def _commit_reply(
