@@ -159,7 +159,7 @@ class Wire:
         keys, shard = self._keys, commit.shard
         assert commit.prev < commit.new
         outputs = (commit.signals, commit.values, commit.deadletters)
-        assert all(len(fields) <= FIELDS_MAX for entries in outputs for fields in entries)
+        assert all(2 <= len(fields) <= FIELDS_MAX for entries in outputs for fields in entries)
         counts = {name: amount for name, amount in commit.counts.items() if amount}
         words: list[Any] = ["FCALL", self._link.library.name("commit"), "5", keys.ticks(shard)]
         words += [keys.shard(shard), keys.signals(shard), keys.values(shard)]
