@@ -14,7 +14,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.connection import AbstractConnection, parse_url
-from redis.exceptions import AskError, ClusterDownError, ClusterError, TryAgainError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    ClusterError,
+    RedisClusterException,
+    TryAgainError,
+)
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -72,7 +78,7 @@ class Link:
                 self.library.load(self._cluster.get_redis_connection(node))
             if not self.clustered:
                 self.library.load(self.client)
-        except redis.RedisError as error:
+        except SERVER_ERRORS as error:
             raise translated(error) from error
 
     def refresh(self) -> None:
@@ -80,7 +86,7 @@ class Link:
         if self.clustered:
             try:
                 self._cluster.nodes_manager.initialize()
-            except redis.RedisError as error:
+            except SERVER_ERRORS as error:
                 raise translated(error) from error
 
     def close(self) -> None:
@@ -109,8 +115,8 @@ class Link:
             nodes = [node(host, port) for host, port in hosts(parts, PORT)]
             cluster: Any = RedisCluster
             try:
-                return cluster(startup_nodes=nodes, cluster_error_retry_attempts=0, **options)
-            except redis.RedisError as error:
+                return cluster(startup_nodes=nodes, **options)
+            except SERVER_ERRORS as error:
                 raise translated(error) from error
         if parts.scheme.endswith("+sentinel"):
             return self._sentinel(options)
@@ -200,5 +206,7 @@ TRANSIENT_ERRORS = (
     ClusterError,
     AskError,  # also MovedError
     TryAgainError,
+    RedisClusterException,  # which is no RedisError
     OSError,
 )
+SERVER_ERRORS = (redis.RedisError, RedisClusterException, OSError)

@@ -6,11 +6,10 @@ from typing import Any
 
 import hiredis
 import orjson
-import redis
 
 from streams.buffer import ReplyBuffer
 from streams.codec import AUTO
-from streams.connection import CONNECT_S, REPLY_S, Link, translated
+from streams.connection import CONNECT_S, REPLY_S, SERVER_ERRORS, Link, translated
 from streams.decode import ENTRY_BYTES_MAX, Decoder
 from streams.errors import Refused, StreamError, Unavailable
 from streams.functions import MISSING, answer, server_error
@@ -60,7 +59,7 @@ class Wire:
         """
         try:
             return self._exchange(commits, cursors, count, block_ms)
-        except (redis.RedisError, OSError) as error:
+        except SERVER_ERRORS as error:
             self.close()
             raise translated(error) from error
         except BaseException:  # whatever it is, the rest of the replies is still to come
@@ -78,7 +77,7 @@ class Wire:
             line = self._line(key)
             line.send(command, REPLY_S)
             batches = self._entries(line.buffer, shard)
-        except (redis.RedisError, OSError) as error:
+        except SERVER_ERRORS as error:
             self.close()
             raise translated(error) from error
         except BaseException:
