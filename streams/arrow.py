@@ -8,6 +8,8 @@ import pyarrow as pa
 from numba import njit
 from numpy.typing import NDArray
 
+from streams.arrow_quick import quick_rows
+from streams.arrow_walk import declared_bytes
 from streams.codec import WANTED_PRICE, WANTED_SIZE
 from streams.columns import Columns, columns_of
 from streams.errors import Malformed
@@ -17,8 +19,12 @@ from streams.resp import NS_PER_MS, trade_key
 from streams.symbols import PAD, SymbolTable, find_slot
 
 FRAME_BYTES_MAX = 64 << 20  # unpacked
+FRAME_ROWS_MAX = 1 << 20
 REJECTS_MAX = 100  # of one frame and reason, one by one; the rest share a dead letter
 UNIT_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+BROKEN = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, MemoryError)
+"""What pyarrow raises for bytes that are no frame."""
 
 type Bools = NDArray[np.bool_]
 type SlotOf = Callable[[bytes], int]
@@ -31,11 +37,46 @@ class Fault(NamedTuple):
     reason: Callable[[int], str]
 
 
-def frame_columns(
-    payload: bytes, entry: EntryId, symbols: SymbolTable, slot_of: SlotOf
+def open_frame(payload: bytes) -> pa.RecordBatch:
+    """The frame as one record batch, not yet validated; raises Malformed if it is broken."""
+    try:
+        batch = _unpack(payload)
+    except BROKEN as error:
+        raise _broken(error) from None
+    if batch.num_rows > FRAME_ROWS_MAX:
+        raise Malformed(f"frame: got {batch.num_rows} rows, wanted at most {FRAME_ROWS_MAX}")
+    return batch
+
+
+def read_frame(
+    batch: pa.RecordBatch, entry: EntryId, symbols: SymbolTable, slot_of: SlotOf, room: Columns
+) -> tuple[int, list[Reject]]:
+    """Read a frame into `room`: how many rows are good, and what became of the others.
+
+    A frame of the usual make goes through one kernel if all its symbols are known and all its
+    rows are good. Raises Malformed if the frame is broken.
+    """
+    try:
+        if quick_rows(batch, entry, symbols, room):
+            return batch.num_rows, []
+        batch.validate(full=True)
+        columns, rejects = _any_columns(batch, entry, symbols, slot_of)
+    except BROKEN as error:
+        raise _broken(error) from None
+    rows = len(columns.slot)
+    for into, column in zip(room, columns, strict=True):
+        into[:rows] = column
+    return rows, rejects
+
+
+def _broken(error: BaseException) -> Malformed:
+    what = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return Malformed(f"frame: {shown(what)}, wanted an Arrow IPC stream")
+
+
+def _any_columns(
+    table: pa.RecordBatch, entry: EntryId, symbols: SymbolTable, slot_of: SlotOf
 ) -> tuple[Columns, list[Reject]]:
-    """The good rows of a frame, and the bad ones; raises Malformed if the frame is broken."""
-    table = _unpack(payload)
     faults: list[Fault] = []
     slot = _slots(table, symbols, slot_of, faults)
     ts = _times(table, entry, faults)
@@ -55,23 +96,16 @@ def _unpack(payload: bytes) -> pa.RecordBatch:
     declared = declared_bytes(np.frombuffer(payload, np.uint8))
     if declared > FRAME_BYTES_MAX:
         raise Malformed(f"frame: unpacks to {declared} bytes, wanted at most {FRAME_BYTES_MAX}")
-    try:
-        with pa.ipc.open_stream(pa.py_buffer(payload)) as reader:
-            batches = list(reader)
-            if len(batches) == 1:
-                batch = batches[0]
-            else:
-                whole = pa.Table.from_batches(batches, reader.schema).unify_dictionaries()
-                batch = whole.combine_chunks().to_batches()[0] if batches else _empty(reader)
-        batch.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, IndexError) as error:
-        what = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Malformed(f"frame: {shown(what)}, wanted an Arrow IPC stream") from None
-    return batch
-
-
-def _empty(reader: Any) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([], schema=reader.schema)
+    with pa.ipc.open_stream(pa.py_buffer(payload)) as reader:
+        batches = list(reader)
+        if len(batches) == 1:
+            return batches[0]
+        if not batches:
+            return pa.RecordBatch.from_pylist([], schema=reader.schema)
+        for one in batches:
+            one.validate(full=True)
+        whole = pa.Table.from_batches(batches, reader.schema).unify_dictionaries()
+        return whole.combine_chunks().to_batches()[0]
 
 
 def _column(batch: pa.RecordBatch, name: str) -> Any:
@@ -275,77 +309,3 @@ def _judge(faults: list[Fault], entry: EntryId, rows: int) -> tuple[Bools, list[
             rejects.append(Reject(entry, rest[0], reason, {}, rows=len(rest)))
         good &= ~fault.rows
     return good, rejects
-
-
-@njit(cache=True, nogil=True)
-def _int(data, at, size):  # type: ignore[no-untyped-def]
-    """The little-endian signed integer of `size` bytes; 0 beyond the end."""
-    if at < 0 or at + size > len(data):
-        return np.int64(0)
-    value = np.uint64(0)
-    for byte in range(size):
-        value |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
-    shift = np.int64(64 - 8 * size)
-    return (np.int64(value) << shift) >> shift
-
-
-@njit(cache=True, nogil=True)
-def _member(data, table, number):  # type: ignore[no-untyped-def]
-    """Place of a member of the flatbuffer table, -1 if it is left out."""
-    vtable = table - _int(data, table, 4)
-    if 4 + 2 * number >= _int(data, vtable, 2):
-        return np.int64(-1)
-    offset = _int(data, vtable + 4 + 2 * number, 2)
-    return table + offset if offset else np.int64(-1)
-
-
-@njit(cache=True, nogil=True)
-def declared_bytes(data):  # type: ignore[no-untyped-def]
-    """How many bytes the messages of an Arrow IPC stream say they unpack to.
-
-    Walks only the parts of the metadata that say so; a broken stream gives any number.
-    Source: Arrow columnar format, Message.fbs (1.5)
-    """
-    total, at = np.int64(0), np.int64(0)
-    while at + 8 <= len(data):
-        at += 4 if _int(data, at, 4) == -1 else 0
-        size = _int(data, at, 4)
-        at += 4
-        if size <= 0 or at + size > len(data):
-            return total
-        message = at + _int(data, at, 4)
-        kind_at, header_at = _member(data, message, 1), _member(data, message, 2)
-        length_at = _member(data, message, 3)
-        body, length = at + size, np.int64(0)
-        if length_at >= 0:
-            length = _int(data, length_at, 8)
-        if kind_at >= 0 and header_at >= 0:
-            kind = _int(data, kind_at, 1)
-            header = header_at + _int(data, header_at, 4)
-            if kind == 2:  # a dictionary wraps a record batch
-                inner = _member(data, header, 1)
-                header = inner + _int(data, inner, 4)
-            if kind >= 2:
-                total += _unpacked(data, header, body)
-        if length < 0:
-            return total
-        at = body + length
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _unpacked(data, batch, body):  # type: ignore[no-untyped-def]
-    """How many bytes a record batch says its buffers unpack to, compressed or not."""
-    buffers = _member(data, batch, 2)
-    if buffers < 0:
-        return np.int64(0)
-    packed = _member(data, batch, 3) >= 0
-    vector = buffers + _int(data, buffers, 4)
-    total = np.int64(0)
-    for number in range(min(_int(data, vector, 4), 1024)):
-        place = vector + 4 + 16 * number
-        offset, length = _int(data, place, 8), _int(data, place + 8, 8)
-        if packed and length >= 8:
-            length = max(length, _int(data, body + offset, 8))
-        total += max(length, np.int64(0))
-    return total

@@ -30,15 +30,6 @@ def room(rows: int) -> Columns:
     return columns_of([np.empty(rows, kind) for kind in kinds])
 
 
-def joined(pieces: list[Columns]) -> Columns:
-    """The pieces one after the other."""
-    if len(pieces) == 1:
-        return pieces[0]
-    if not pieces:
-        return room(0)
-    return columns_of([np.concatenate(parts) for parts in zip(*pieces, strict=True)])
-
-
 def columns_of(columns: Sequence[Any]) -> Columns:
     """Seven arrays of the right kinds as columns."""
     return Columns(*columns)

@@ -16,7 +16,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.connection import AbstractConnection, parse_url
-from redis.exceptions import AskError, ClusterDownError, ClusterError, TryAgainError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    ClusterError,
+    RedisClusterException,
+    TryAgainError,
+)
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -26,8 +32,9 @@ from streams.functions import LIBRARY, Library, server_error
 CONNECT_S = 3.0
 REPLY_S = 10.0
 PORT, SENTINEL_PORT = 6379, 26379
-SCHEMES = tuple(
-    f"{scheme}{kind}" for scheme in ("redis", "rediss") for kind in ("", "+sentinel", "+cluster")
+SCHEMES = (
+    *("redis", "redis+sentinel", "redis+cluster"),
+    *("rediss", "rediss+sentinel", "rediss+cluster"),
 )
 
 
@@ -73,7 +80,7 @@ class Link:
                 self.library.load(self._cluster.get_redis_connection(node))
             if not self.clustered:
                 self.library.load(self.client)
-        except redis.RedisError as error:
+        except SERVER_ERRORS as error:
             raise translated(error) from error
 
     def refresh(self) -> None:
@@ -81,7 +88,7 @@ class Link:
         if self.clustered:
             try:
                 self._cluster.nodes_manager.initialize()
-            except redis.RedisError as error:
+            except SERVER_ERRORS as error:
                 raise translated(error) from error
 
     def close(self) -> None:
@@ -110,8 +117,8 @@ class Link:
             nodes = [node(host, port) for host, port in hosts(parts, PORT)]
             cluster: Any = RedisCluster
             try:
-                return cluster(startup_nodes=nodes, cluster_error_retry_attempts=0, **options)
-            except redis.RedisError as error:
+                return cluster(startup_nodes=nodes, **options)
+            except SERVER_ERRORS as error:
                 raise translated(error) from error
         if parts.scheme.endswith("+sentinel"):
             return self._sentinel(options)
@@ -197,7 +204,7 @@ def translation() -> Iterator[None]:
     """Turn errors of redis-py and of the socket into this package's."""
     try:
         yield
-    except (redis.RedisError, OSError) as error:
+    except SERVER_ERRORS as error:
         raise translated(error) from error
 
 
@@ -210,5 +217,7 @@ TRANSIENT_ERRORS = (
     ClusterError,
     AskError,  # also MovedError
     TryAgainError,
+    RedisClusterException,  # which is no RedisError
     OSError,
 )
+SERVER_ERRORS = (redis.RedisError, RedisClusterException, OSError)

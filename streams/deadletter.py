@@ -18,7 +18,7 @@ def readable(fields: Mapping[bytes, bytes]) -> dict[str, str]:
 def encode(reject: Reject) -> Fields:
     """The flat fields of a dead letter: reason, entry, fields, and row and rows for a frame."""
     flat: list[bytes | str] = ["reason", reject.reason, "entry", str(reject.entry)]
-    flat += ["fields", orjson.dumps(reject.fields)]
+    flat += ["fields", orjson.dumps(reject.fields).decode()]
     if reject.row is not None:
         flat += ["row", str(reject.row), "rows", str(reject.rows)]
     return flat

@@ -10,10 +10,10 @@ from streams import (
     codec_json,  # noqa: F401 - fills the table of codecs
     resp,
 )
-from streams.arrow import frame_columns
+from streams.arrow import open_frame, read_frame
 from streams.buffer import ReplyBuffer
 from streams.codec import AUTO, CODECS, Clock, Deploy, Frame, Tick, read_entry
-from streams.columns import Columns, joined, room
+from streams.columns import Columns, room
 from streams.deadletter import readable
 from streams.errors import Malformed, Unavailable
 from streams.keys import is_numbered, shard_of
@@ -23,6 +23,7 @@ from streams.symbols import SymbolTable, padded
 
 ENTRY_BYTES_MAX = 8 << 20
 ROWS_MIN = 64
+BATCH_ROWS = 1 << 14  # where frames make more rows than entries were asked for
 
 
 class Decoder:
@@ -38,14 +39,14 @@ class Decoder:
 
     def batches(self, buffer: ReplyBuffer, count: int) -> tuple[Batch, ...]:
         """The next `count` entries of the reply; a batch ends with a deployment or the reply."""
-        run, done = _Run(self.shard, count), []
+        run = _Run(self.shard, count)
         while run.left > 0:
             step = self._parse if self._compiled else self._scan
             status = step(buffer, run)
             if status == resp.MORE:
                 buffer.fill()
             elif status == resp.FULL:
-                run.widen()
+                run.reserve(1)
             elif status == resp.OTHER:
                 run.entry_done(self._read(buffer, run))
             elif status == resp.OVERSIZE:
@@ -53,17 +54,17 @@ class Decoder:
             elif status == resp.BROKEN:
                 raise Unavailable("the reply is not a list of stream entries")
             if run.control is not None:
-                done.append(run.batch())
-        if run.entries:
-            done.append(run.batch())
-        return tuple(done)
+                run.close()
+        run.close()
+        return tuple(run.done)
 
-    def frame(self, payload: bytes, entry: EntryId) -> Batch:
-        """The rows of a frame as the batch that an entry with it gives; Malformed if broken."""
+    def frame(self, payload: bytes, entry: EntryId) -> tuple[Batch, ...]:
+        """The rows of a frame as the batches that an entry with it gives; Malformed if broken."""
         run = _Run(self.shard, 1)
         self._take(run, entry, {b"frame": payload})
         run.entry_done(entry)
-        return run.batch()
+        run.close()
+        return tuple(run.done)
 
     def _parse(self, buffer: ReplyBuffer, run: "_Run") -> int:
         """Let the compiled parser go as far as it can; says why it stopped."""
@@ -109,14 +110,18 @@ class Decoder:
         content = read_entry(fields, self.codec)
         match content:
             case Clock(ts):
+                run.reserve(1)
                 run.add(entry, slot=CLOCK_SLOT, ts=ts, price=np.nan, size=0.0, key=0)
             case Deploy(kind, payload):
                 run.control = Control(entry, kind, payload)
             case Frame(payload):
-                columns, rejects = frame_columns(payload, entry, self.symbols, self._slot)
-                run.add_columns(columns)
+                batch = open_frame(payload)
+                room_left = run.reserve(batch.num_rows)
+                rows, rejects = read_frame(batch, entry, self.symbols, self._slot, room_left)
+                run.row += rows
                 run.rejects += rejects
             case _:
+                run.reserve(len(content))
                 several = len(content) > 1
                 for row, item in enumerate(content):
                     self._take_item(run, entry, item, row if several else None, fields)
@@ -161,12 +166,17 @@ class Decoder:
 
 
 class _Run:
-    """The entries of one reply as they are taken in."""
+    """The entries of one reply as they are taken in.
+
+    All rows of a batch are in one piece of memory: where that is full, the batch ends. An entry
+    is never divided.
+    """
 
     def __init__(self, shard: str, count: int) -> None:
         self.shard, self.left = shard, count
         self.stop = self.row = self._begin = 0
         self.columns = room(max(count, ROWS_MIN))
+        self.done: list[Batch] = []
         self._last: EntryId | None = None
         self._reset()
 
@@ -174,7 +184,6 @@ class _Run:
         self.entries = self.bytes_in = 0
         self.rejects: list[Reject] = []
         self.control: Control | None = None
-        self._pieces: list[Columns] = []
 
     def advance(self, row: int, entries: int, size: int) -> None:
         """Take note of what the compiled parser consumed."""
@@ -193,44 +202,37 @@ class _Run:
         self.left -= 1
 
     def add(self, entry: EntryId, **row: Any) -> None:
-        """Add one row."""
-        if self.row == len(self.columns.slot):
-            self.widen()
+        """Add one row; there is room for it."""
         for name, value in row.items():
             getattr(self.columns, name)[self.row] = value
         self.columns.entry_ms[self.row], self.columns.entry_seq[self.row] = entry
         self.row += 1
 
-    def add_columns(self, columns: Columns) -> None:
-        """Add the rows of a frame."""
-        self._close_piece()
-        self._pieces.append(columns)
+    def reserve(self, rows: int) -> Columns:
+        """Room for the rows of the next entry."""
+        if self.row + rows > len(self.columns.slot):
+            self.close()
+            self.columns, self.row, self._begin = room(max(rows, self.left, BATCH_ROWS)), 0, 0
+        return self.columns.cut(self.row, self.row + rows)
 
-    def widen(self) -> None:
-        """Make room for more rows."""
-        self._close_piece()
-        self.columns, self.row, self._begin = room(max(self.left, ROWS_MIN)), 0, 0
-
-    def batch(self) -> Batch:
-        """What was taken in since the last batch."""
+    def close(self) -> None:
+        """End the batch, if anything is in it."""
+        if not self.entries:
+            return
         assert self._last is not None
-        self._close_piece()
-        cut = Batch(
-            self.shard,
-            self._last,
-            self.entries,
-            *joined(self._pieces),
-            tuple(self.rejects),
-            self.control,
-            self.bytes_in,
+        rows, self._begin = self.columns.cut(self._begin, self.row), self.row
+        self.done.append(
+            Batch(
+                self.shard,
+                self._last,
+                self.entries,
+                *rows,
+                tuple(self.rejects),
+                self.control,
+                self.bytes_in,
+            )
         )
         self._reset()
-        return cut
-
-    def _close_piece(self) -> None:
-        if self.row > self._begin:
-            self._pieces.append(self.columns.cut(self._begin, self.row))
-            self._begin = self.row
 
 
 def _skip(buffer: ReplyBuffer, run: _Run) -> EntryId:
@@ -270,10 +272,17 @@ def warm() -> None:
         return len(waiting)
 
     Decoder("warm", SymbolTable(), shards=1).batches(ReplyBuffer(receive, ENTRY_BYTES_MAX), 2)
-    names = pa.array(["S"]).dictionary_encode()
-    batch = pa.RecordBatch.from_arrays([names, pa.array([1.5])], ["symbol", "price"])
+    columns = {
+        "symbol": pa.array(["S"]).dictionary_encode(),
+        "ts": pa.array([FIRST_NS], pa.timestamp("ns")),
+        "price": pa.array([1.5]),
+        "size": pa.array([1.0]),
+    }
+    batch = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
     table = SymbolTable()
-    frame_columns(sink.getvalue().to_pybytes(), EntryId(1763823000000, 0), table, table.add)
+    for _ in range(2):  # the general way for a new symbol, the quick one for a known one
+        batch = open_frame(sink.getvalue().to_pybytes())
+        read_frame(batch, EntryId(1763823000000, 0), table, table.add, room(1))

@@ -114,27 +114,20 @@ end
 
 local OUTPUTS = 3  -- keys 3, 4, 5: signals, values, deadletter
 
--- Counts, then the entries of each output; the arguments are those of commit.
-local function publish(keys, args)
-  local at = 13
-  for _ = 1, tonumber(args[12]) do
-    redis.call('HINCRBY', keys[2], 'count:' .. args[at], args[at + 1])
-    at = at + 2
+local function publish(keys, counts, outputs, trim_before)
+  for name, amount in pairs(counts) do
+    redis.call('HINCRBY', keys[2], 'count:' .. name, string.format('%d', amount))
   end
   for output = 1, OUTPUTS do
     local key = keys[2 + output]
-    for _ = 1, tonumber(args[8 + output]) do
-      local fields = tonumber(args[at])
-      redis.call('XADD', key, '*', unpack(args, at + 1, at + fields))
-      at = at + 1 + fields
-    end
-    if args[8] ~= '' then redis.call('XTRIM', key, 'MINID', '~', args[8]) end
+    for _, fields in ipairs(outputs[output]) do redis.call('XADD', key, '*', unpack(fields)) end
+    if trim_before ~= '' then redis.call('XTRIM', key, 'MINID', '~', trim_before) end
   end
 end
 
--- args: fence group prev new entries seq seq_values trim_before
---       n_signals n_values n_dead n_counts, then the counts' names and amounts,
---       then for each output its number of fields and its fields
+-- args: fence group prev new entries seq seq_values trim_before counts outputs
+-- counts is a JSON object, outputs a JSON list of signals, values and dead letters, each a list of
+-- flat lists of texts: in one piece they cost half of what they do as arguments of their own.
 local function commit(keys, args)
   local ticks, shard = keys[1], keys[2]
   local stop = wrong_type(ticks, 'stream') or wrong_type(shard, 'hash')
@@ -150,13 +143,14 @@ local function commit(keys, args)
   end
   if not id_less(cursor, new) then return 'ERROR the cursor cannot move back to ' .. new end
   local entries = string.format('%d', tonumber(held[4] or '0') + tonumber(args[5]))
+  local counts, outputs = cjson.decode(args[9]), cjson.decode(args[10])
   local failed = move_group(ticks, args[2], new, entries)  -- the one write that may be refused
   if failed then return 'ERROR ' .. failed end
 
-  publish(keys, args)
+  publish(keys, counts, outputs, args[8])
   redis.call('HSET', shard, 'cursor', new, 'entries', entries,
-    'seq', string.format('%d', args[6] + args[9]),
-    'seq_values', string.format('%d', args[7] + args[10]))
+    'seq', string.format('%d', args[6] + #outputs[1]),
+    'seq_values', string.format('%d', args[7] + #outputs[2]))
   return 'OK'
 end
 

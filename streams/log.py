@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import redis
-
 from streams import capsule, lag
 from streams.codec import AUTO, CLOCK, DEPLOY
-from streams.connection import Link, translated, translation
+from streams.connection import SERVER_ERRORS, Link, translated, translation
 from streams.errors import StreamError, Unavailable
 from streams.functions import MISSING, answer
 from streams.keys import NAME, Keys
@@ -156,7 +154,7 @@ def call(link: Link, function: str, keys: list[str], words: tuple[Any, ...]) -> 
     for last_try in (False, True):
         try:
             reply: bytes = link.client.fcall(name, len(keys), *keys, *words)
-        except (redis.RedisError, OSError) as error:
+        except SERVER_ERRORS as error:
             if MISSING not in str(error) or last_try:
                 raise translated(error) from error
             link.load_functions()

@@ -13,7 +13,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from streams.connection import CONNECT_S, REPLY_S, translated
+from streams.connection import CONNECT_S, REPLY_S, SERVER_ERRORS, translated
 from streams.errors import Refused, StreamError
 from streams.keys import Keys, shard_of
 from streams.records import EntryId, Floats, Ints
@@ -179,9 +179,7 @@ class TickProducer:
             ticks.price[rows].tolist(),
             ticks.size[rows].tolist(),
             ticks.ts[rows].tolist(),
-            [""] * len(rows)
-            if ticks.id is None
-            else [ticks.id[row] or "" for row in rows.tolist()],
+            trades,
         )
         return [plain_fields(*row) for row in zip(*columns, strict=True)]
 
@@ -205,7 +203,7 @@ class TickProducer:
         while waiting:
             try:
                 waiting = await self._try(key, waiting)
-            except (redis.RedisError, OSError) as error:
+            except SERVER_ERRORS as error:
                 meaning = translated(error)
                 if isinstance(meaning, Refused) or time.monotonic() + pause > deadline:
                     raise meaning from error

@@ -8,7 +8,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from streams.connection import CONNECT_S, REPLY_S, translated
+from streams.connection import CONNECT_S, REPLY_S, SERVER_ERRORS, translated
 from streams.errors import Malformed
 from streams.keys import DEFAULT_NAME, Keys
 from streams.records import ZERO, EntryId
@@ -113,7 +113,7 @@ class SignalReader:
         }
         try:
             reply: Any = await self._client.xread(after, count=COUNT, block=max(block_ms, 1))
-        except (redis.RedisError, OSError) as error:
+        except SERVER_ERRORS as error:
             raise translated(error) from error
         streams = reply.items() if isinstance(reply, dict) else reply or []
         found = []

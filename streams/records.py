@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streams.errors import StreamError
 
 type Fields = Sequence[bytes | str]
-"""An entry as it is sent: name, value, name, value, ..."""
+"""An entry as it is sent: name, value, name, value, ... in UTF-8; texts go faster than bytes."""
 
 type Bytes = NDArray[np.uint8]
 type Ints = NDArray[np.int64]

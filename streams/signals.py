@@ -54,7 +54,14 @@ class Signal:
         """The flat fields of the entry that is the `seq`-th of its stream."""
         fields: list[bytes | str] = ["id", self.id, "seq", str(seq), "symbol", self.symbol]
         fields += ["name", self.name, "timeframe", self.timeframe, "ts", str(self.ts)]
-        fields += ["status", self.status, "value", as_json(self.value), "source", self.source]
+        fields += [
+            "status",
+            self.status,
+            "value",
+            as_json(self.value).decode(),
+            "source",
+            self.source,
+        ]
         fields += ["entry", str(self.entry), "ts_event", str(self.ts_event)]
         fields += ["ts_publish", str(self.ts_publish)]
         if self.valid_until is not None:
@@ -106,7 +113,7 @@ class Values:
         return values_fields(
             (self.symbol, self.timeframe, str(self.ts), self.status, self.source),
             seq,
-            as_json(self.data),
+            as_json(self.data).decode(),
             partial=self.partial,
         )
 
@@ -128,7 +135,7 @@ class Values:
             raise Malformed(f"no values: {type(error).__name__} {error}") from None
 
 
-def values_fields(row: Sequence[str], seq: int, data: bytes, *, partial: bool = False) -> Fields:
+def values_fields(row: Sequence[str], seq: int, data: str, *, partial: bool = False) -> Fields:
     """The flat fields of a values entry: symbol, timeframe, ts, status, source; seq; JSON data.
 
     `partial` marks the first bar of an instrument, of which earlier ticks may be unknown.

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import hiredis
-import redis
+import orjson
 
 from streams.buffer import ReplyBuffer
 from streams.codec import AUTO
-from streams.connection import CONNECT_S, REPLY_S, Link, translated
+from streams.connection import CONNECT_S, REPLY_S, SERVER_ERRORS, Link, translated
 from streams.decode import ENTRY_BYTES_MAX, Decoder
 from streams.errors import Refused, StreamError, Unavailable
 from streams.functions import MISSING, answer, server_error
@@ -59,7 +59,7 @@ class Wire:
         """
         try:
             return self._exchange(commits, cursors, count, block_ms)
-        except (redis.RedisError, OSError) as error:
+        except SERVER_ERRORS as error:
             self.close()
             raise translated(error) from error
         except BaseException:  # whatever it is, the rest of the replies is still to come
@@ -77,7 +77,7 @@ class Wire:
             line = self._line(key)
             line.send(command, REPLY_S)
             batches = self._entries(line.buffer, shard)
-        except (redis.RedisError, OSError) as error:
+        except SERVER_ERRORS as error:
             self.close()
             raise translated(error) from error
         except BaseException:
@@ -158,21 +158,14 @@ class Wire:
         keys, shard = self._keys, commit.shard
         assert commit.prev < commit.new
         outputs = (commit.signals, commit.values, commit.deadletters)
+        assert all(2 <= len(fields) <= FIELDS_MAX for entries in outputs for fields in entries)
         counts = {name: amount for name, amount in commit.counts.items() if amount}
         words: list[Any] = ["FCALL", self._link.library.name("commit"), "5", keys.ticks(shard)]
         words += [keys.shard(shard), keys.signals(shard), keys.values(shard)]
         words += [keys.deadletter(shard), commit.fence, keys.group, str(commit.prev)]
         words += [str(commit.new), commit.entries, commit.seq, commit.seq_values]
         words.append("" if commit.trim_before is None else str(commit.trim_before))
-        words += [len(entries) for entries in outputs]
-        words.append(len(counts))
-        for name, amount in counts.items():
-            words += [name, amount]
-        for entries in outputs:
-            for fields in entries:
-                assert len(fields) <= FIELDS_MAX
-                words.append(len(fields))
-                words += fields
+        words += [orjson.dumps(counts), orjson.dumps(outputs, default=bytes.decode)]
         return packed(words)
 
     def _commit_reply(

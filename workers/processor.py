@@ -147,7 +147,7 @@ def _publish(
             values_fields(
                 (symbol, plan.feed.timeframe, str(ts), status, plan.source),
                 state.value_seq,
-                as_json({name: part.columns[name][row] for name in plan.values}),
+                as_json({name: part.columns[name][row] for name in plan.values}).decode(),
                 partial=bool(rows.partial[row]),
             )
         )

@@ -55,10 +55,10 @@ class _Lane:
         self._decoder = Decoder(str(shard), self._state.symbols, shards=settings.shards)
 
     def advance(self, chunk: TickChunk, rows: Any, entry: EntryId) -> Iterator[Item]:
-        batch = self._decoder.frame(pack_frame(chunk, rows), entry)
-        output = advance(self._program, self._state, batch, now_ns=0)
-        yield from (Values.decode(_mapping(fields)) for fields in output.values)
-        yield from (Signal.decode(_mapping(fields)) for fields in output.signals)
+        for batch in self._decoder.frame(pack_frame(chunk, rows), entry):
+            output = advance(self._program, self._state, batch, now_ns=0)
+            yield from (Values.decode(_mapping(fields)) for fields in output.values)
+            yield from (Signal.decode(_mapping(fields)) for fields in output.signals)
 
 
 def _mapping(fields: Fields) -> Mapping[bytes, bytes]:

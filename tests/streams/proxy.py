@@ -45,7 +45,10 @@ class Proxy:
                 if self._when == "before":
                     break
                 state["dying"] = True
-            server.sendall(data)
+            try:
+                server.sendall(data)
+            except OSError:
+                break
         if not state["dying"]:
             _hang_up(client, server)
 

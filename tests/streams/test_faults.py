@@ -149,9 +149,12 @@ def test_a_worker_that_wakes_up_after_its_lease_publishes_nothing(any_server: Se
 def test_a_commit_that_publishes_before_it_checks_the_fence_would_be_caught(
     server: Server,
 ) -> None:
-    check, publication = "  if held[1] ~= args[1] then", "  publish(keys, args)\n"
+    check = "  if held[1] ~= args[1] then"
+    publication = "  publish(keys, counts, outputs, args[8])\n"
+    decoding = "  local counts, outputs = cjson.decode(args[9]), cjson.decode(args[10])\n"
     assert SOURCE.count(check) == SOURCE.count(publication) == 1
-    mutant = SOURCE.replace(publication, "").replace(check, publication + check)
+    early = decoding + publication
+    mutant = SOURCE.replace(decoding, "").replace(publication, "").replace(check, early + check)
     with pytest.raises(AssertionError):
         run_zombie(server, Library(mutant))
 

@@ -1,12 +1,16 @@
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.arrow import declared_bytes
+from streams.arrow_quick import quick_rows
+from streams.arrow_walk import declared_bytes
+from streams.columns import room
 from streams.decode import Decoder
-from streams.records import Batch
+from streams.records import Batch, EntryId
 from streams.symbols import SymbolTable
 from tests.streams.replies import T0, decode, entry, flat
 
@@ -41,13 +45,21 @@ def packed(
     return sink.getvalue().to_pybytes()
 
 
+def joined(batches: tuple[Batch, ...]) -> Batch:
+    """The batches as one: where a frame makes many rows, a batch ends before it."""
+    names = ("slot", "ts", "price", "size", "key", "entry_ms", "entry_seq")
+    rows = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in names}
+    rejects = tuple(reject for batch in batches for reject in batch.rejects)
+    return dataclasses.replace(batches[-1], rejects=rejects, **rows)
+
+
 def read(frame: bytes, decoder: Decoder | None = None) -> Batch:
     tick = entry("1763823000000-0", flat(symbol="first", price=1))
     decoder = decoder or Decoder("0", SymbolTable(), shards=1)
     framed = entry("1763823000000-1", [(b"frame", frame)])
-    (batch,) = decode(tick, framed, tick, decoder=decoder)
-    assert batch.entries == 3
-    return batch
+    batches = decode(tick, framed, tick, decoder=decoder)
+    assert sum(batch.entries for batch in batches) == 3
+    return joined(batches)
 
 
 @pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
@@ -230,5 +242,52 @@ def test_a_damaged_frame_is_read_or_refused_but_never_stops_the_shard(data: st.D
         frame[at] = data.draw(st.integers(0, 255))
     if data.draw(st.booleans()):
         del frame[data.draw(st.integers(0, len(frame) - 1)) :]
-    batch = read(bytes(frame))
+    decoder = Decoder("0", SymbolTable(), shards=1)
+    read(packed(columns(20)), decoder)  # so that the quick way is tried
+    batch = read(bytes(frame), decoder)
     assert batch.rows + sum(reject.rows for reject in batch.rejects) >= 2
+
+
+def test_the_quick_way_and_the_general_way_give_the_same_columns() -> None:
+    table = columns()
+    decoder = Decoder("0", SymbolTable(), shards=1)
+    general = read(packed(table), decoder)  # its symbols are new
+    quick = read(packed(table), decoder)
+    batch = pa.RecordBatch.from_arrays(list(table.values()), list(table))
+    assert quick_rows(batch, EntryId(1, 1), decoder.symbols, room(ROWS))
+    for name in ("slot", "ts", "price", "size", "key", "entry_ms", "entry_seq"):
+        assert np.array_equal(getattr(quick, name), getattr(general, name))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"price": pa.array([1.0, -1.0])},
+        {"price": pa.array([1.0, None])},
+        {"size": pa.array([np.nan, 1.0])},
+        {"ts": pa.array([5, T0], pa.timestamp("ns"))},
+        {
+            "symbol": pa.DictionaryArray.from_arrays(
+                pa.array([0, None], pa.int32()), pa.array(["S1"])
+            )
+        },
+    ],
+)
+def test_the_quick_way_leaves_a_bad_row_to_the_general_one(change: dict[str, pa.Array]) -> None:
+    decoder = Decoder("0", SymbolTable(), shards=1)
+    read(packed(columns()), decoder)
+    batch = read(packed(columns(2) | change), decoder)
+    assert (batch.rows, len(batch.rejects)) == (2 + 1, 1)
+
+
+def test_a_batch_ends_where_its_memory_does_and_no_frame_is_divided() -> None:
+    framed = [
+        entry(f"1763823000000-{number}", [(b"frame", packed(columns(3000)))])
+        for number in range(20)
+    ]
+    batches = decode(*framed)
+    assert sum(batch.rows for batch in batches) == 60_000
+    assert len(batches) > 1
+    assert all(batch.rows == 3000 * batch.entries <= 1 << 14 for batch in batches)
+    ends = np.cumsum([batch.entries for batch in batches]) - 1
+    assert [batch.upto.seq for batch in batches] == ends.tolist()
