@@ -91,7 +91,7 @@ def test_a_worker_that_does_not_know_its_backlog_takes_nothing():
 def test_a_shard_that_moved_within_the_window_is_held_then_free():
     owners, backlog_s = {"a1": "a", "a2": "a"}, {"a1": 9.0, "a2": 9.0}
     moved_s = {"a1": 100.0, "a2": 100.0}
-    assert held(moved_s, 159.0, 60.0) == {"a1", "a2"}
-    assert steal(owners, backlog_s, ["a", "b"], moved_s=moved_s, now_s=159.0) == ()
-    assert held(moved_s, 160.0, 60.0) == frozenset()
-    assert len(steal(owners, backlog_s, ["a", "b"], moved_s=moved_s, now_s=160.0)) == 1
+    assert held(moved_s, 129.0, POLICY.window_s) == {"a1", "a2"}
+    assert steal(owners, backlog_s, ["a", "b"], moved_s=moved_s, now_s=129.0) == ()
+    assert held(moved_s, 130.0, POLICY.window_s) == frozenset()
+    assert len(steal(owners, backlog_s, ["a", "b"], moved_s=moved_s, now_s=130.0)) == 1

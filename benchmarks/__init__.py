@@ -1,0 +1,1 @@
+"""Benchmarks and simulations; each module runs with `python -m`."""
