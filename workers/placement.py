@@ -41,7 +41,7 @@ class Balance:
     floor: float = 0.8  # a worker below it asks for more
     fill: float = 1.1  # a worker is given shards up to here
     capacity: float = 1.25  # a worker above it gives shards away
-    margin: float = 0.05  # the least that a move must lower the higher of the two loads by
+    margin: float = 0.05  # the least by which relief must lower a load
 
 
 DEFAULT_BALANCE = Balance()
@@ -278,7 +278,10 @@ def _fill(board: _Board, limits: _Limits) -> bool:
 
 
 def _spare(board: _Board, taker: int, limits: _Limits) -> int | None:
-    """Heaviest shard, of the most loaded worker that may give one to the taker."""
+    """Heaviest shard, of the most loaded worker that may give one to the taker.
+
+    The giver stays above the floor or above the taker, so it had more than the taker will have.
+    """
     giver_load = board.load[board.owner]
     taken = board.load[taker] + board.weight
     kept = giver_load - board.weight
@@ -286,7 +289,6 @@ def _spare(board: _Board, taker: int, limits: _Limits) -> int | None:
         ~board.fixed
         & (board.weight >= limits.dust)
         & (taken <= limits.fill)
-        & (taken + limits.margin < giver_load)
         & (kept >= np.minimum(taken, limits.floor))
     )
     if not fits.any():

@@ -201,6 +201,13 @@ def test_a_held_shard_stays_with_its_live_owner_whatever_the_load():
     assert "a" not in place(shards, ["b"], current=before, held=set(shards)).values()
 
 
+def test_a_worker_below_the_floor_is_not_given_dust():
+    current = {"a1": "a", "a2": "a", "b1": "b", "b2": "b", "c1": "c"}
+    dust = {f"dust-{n}": "a" for n in range(2)}
+    cost = dict.fromkeys(current, 1.0) | dict.fromkeys(dust, 0.01)
+    assert place(list(cost), ["a", "b", "c"], cost=cost, current=current | dust) == current | dust
+
+
 def test_idle_shards_are_spread_too():
     shards = [str(n) for n in range(100)]
     cost = dict.fromkeys(shards, 0.0) | {"0": 1.0, "1": 1.0}
