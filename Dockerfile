@@ -21,13 +21,12 @@ ENV NUMBA_CACHE_DIR=/opt/signalfleet/kernels \
     UV_PROJECT_ENVIRONMENT=/opt/signalfleet/venv \
     UV_PYTHON=python3 \
     UV_PYTHON_DOWNLOADS=never
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /build
 COPY pyproject.toml uv.lock ./
 # The uv that uv.lock names; then everything but the project, a layer that only the lock renews.
 RUN python3 -m venv /opt/uv \
-    && python3 -c 'import tomllib; print(*("uv==" + p["version"] for p in tomllib.load(open("uv.lock", "rb"))["package"] if p["name"] == "uv"))' \
-       | xargs /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check \
+    && /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check "$(python3 -c \
+       'import tomllib; print(*("uv==" + p["version"] for p in tomllib.load(open("uv.lock", "rb"))["package"] if p["name"] == "uv"))')" \
     && /opt/uv/bin/uv sync --frozen --no-default-groups --no-install-project
 COPY LICENSE README.md ./
 COPY indicators indicators

@@ -34,14 +34,14 @@ redis.existingSecret: the chart's own Valkey takes its password from valkey.exis
 redis.tls.caConfigMap: also redis.tls.caSecret; keep one
 {{- end }}
 {{- if and (or .caSecret .caConfigMap) $url (not (index (include "signalfleet.redisParts" $ | fromJson) "tls")) }}
-redis.tls: a CA is named, but the URL's scheme is not one with TLS (rediss, sentinels, clusters)
+redis.tls: a CA is named, but redis.url has no TLS; its scheme would start with rediss
 {{- end }}
 {{- end }}
 {{- if and .Values.networkPolicy.enabled $secret.urlKey (not .Values.networkPolicy.redisPorts) }}
 networkPolicy.redisPorts: name the server's port; the chart cannot read it off a URL in a secret
 {{- end }}
-{{- $drain := int (index (include "signalfleet.config" . | fromYaml) "worker" "drain_s") }}
-{{- if ge $drain (int .Values.worker.terminationGracePeriodSeconds) }}
+{{- $drain := float64 (index (include "signalfleet.config" . | fromYaml) "worker" "drain_s") }}
+{{- if ge $drain (float64 .Values.worker.terminationGracePeriodSeconds) }}
 worker.terminationGracePeriodSeconds: {{ .Values.worker.terminationGracePeriodSeconds }} must be more than config.worker.drain_s, {{ $drain }}
 {{- end }}
 {{- if and (not $scaling.enabled) (gt (int .Values.worker.replicas) (int .Values.config.shards)) }}

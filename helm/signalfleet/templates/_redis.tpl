@@ -7,13 +7,12 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The URL in its parts, as JSON: scheme, tls, hosts (host:port), master, database. */}}
+{{/* The URL in its parts, as JSON: kind (redis, sentinel, cluster), tls, hosts (host:port), master, database. */}}
 {{- define "signalfleet.redisParts" -}}
 {{- $url := include "signalfleet.redisUrl" . -}}
-{{- $scheme := regexFind "^[a-z]+" $url -}}
-{{- $rest := $url | trimPrefix (printf "%s://" $scheme) | splitList "?" | first -}}
-{{- $path := splitList "/" $rest -}}
-{{- $sentinel := hasPrefix "sentinel" $scheme -}}
+{{- $scheme := regexFind "^[a-z+]+" $url -}}
+{{- $path := $url | trimPrefix (printf "%s://" $scheme) | splitList "?" | first | splitList "/" -}}
+{{- $sentinel := hasSuffix "+sentinel" $scheme -}}
 {{- $hosts := list -}}
 {{- range splitList "," (first $path) -}}
 {{- $hosts = append $hosts (ternary . (printf "%s:%s" . (ternary "26379" "6379" $sentinel)) (regexMatch ":[0-9]+$" .)) -}}
@@ -24,7 +23,7 @@
 {{- $master = first $rest -}}
 {{- $rest = slice $rest 1 -}}
 {{- end -}}
-{{- dict "scheme" $scheme "tls" (has $scheme (list "rediss" "sentinels" "clusters")) "hosts" $hosts "master" $master "database" (first $rest | default "0") | toJson -}}
+{{- dict "kind" (splitList "+" $scheme | rest | first | default "redis") "tls" (hasPrefix "rediss" $scheme) "hosts" $hosts "master" $master "database" (first $rest | default "0") | toJson -}}
 {{- end -}}
 
 {{/* Ports that the network policy lets clients reach; behind a sentinel there is a server too. */}}
