@@ -34,7 +34,9 @@ NAME_LENGTH_MAX = 63
 def custom_kinds() -> dict[str, jsonschema.Draft7Validator]:
     kinds = yaml.safe_load((Path(__file__).parent / "crds.yaml").read_text())
     shared = {"definitions": kinds.pop("definitions")}
-    return {kind: jsonschema.Draft7Validator({**schema, **shared}) for kind, schema in kinds.items()}
+    return {
+        kind: jsonschema.Draft7Validator({**schema, **shared}) for kind, schema in kinds.items()
+    }
 
 
 @cache
