@@ -45,13 +45,19 @@ def test_no_rule_is_open_on_all_ports(values: str) -> None:
             assert all(rule["ports"] for rule in rules(documents, component, direction))
 
 
-def test_only_monitoring_and_keda_may_ask_a_worker() -> None:
-    [rule] = rules(render("keda"), "worker", "ingress")
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [("tryout", ["monitoring"]), ("keda", ["monitoring", "keda"]), ("hpa", ["monitoring"])],
+)
+def test_only_monitoring_and_a_keda_that_asks_may_reach_a_worker(
+    values: str, expected: list[str]
+) -> None:
+    [rule] = rules(render(values), "worker", "ingress")
     namespaces = [
         peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
         for peer in rule["from"]
     ]
-    assert namespaces == ["monitoring", "keda"]
+    assert namespaces == expected
     assert ports([rule]) == {"http"}
 
 
