@@ -305,13 +305,12 @@ def _row_fields(batch: pa.RecordBatch, row: int) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    """A value as text; times as their number, for they may be beyond any calendar."""
-    if pa.types.is_temporal(value.type):
-        return str(value.value)
+    """A value as text; a time beyond any calendar as its number."""
     try:
         return str(value)
-    except (ValueError, OverflowError, ArithmeticError) as error:
-        return f"{value.type} that cannot be shown: {error}"
+    except (ValueError, OverflowError):
+        temporal = pa.types.is_temporal(value.type)
+        return str(value.value) if temporal else f"{value.type} that cannot be shown"
 
 
 def _judge(
