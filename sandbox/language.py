@@ -1,0 +1,390 @@
+"""The imperative language at run time, inside the jail: names, instruments, bars in, results out."""
+
+import builtins
+import sys
+import types
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from sandbox.capsule import freeze, thaw
+from sandbox.errors import BadCapsule, BadScript
+from sandbox.facades import Facade, SeededRandom, facades
+from sandbox.limits import Limits
+from sandbox.names import BUILTINS
+from sandbox.vetting import FILENAME
+from sandbox.wire import ERRORS_MAX, FIELDS_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX
+
+NAN: Final = float("nan")
+INFINITY: Final = float("inf")
+SECOND_NS: Final = 1_000_000_000
+MINUTE_NS: Final = 60 * SECOND_NS
+STATE_CHECK_BARS: Final = 256  # state is measured at bars 1, 2, 4, ... 256, 512, 768 ...
+VALUE: Final = "value"  # the output of a returned number
+
+
+class Bar:
+    """One bar as a script sees it; a new object each time, so that keeping it is safe."""
+
+    __slots__ = ("close", "high", "low", "open", "symbol", "ts", "values", "volume")
+
+    def __init__(  # noqa: PLR0913  # the fields of a bar
+        self, ts: float, open: float, high: float, low: float, close: float, volume: float,  # noqa: A002
+        values: dict[str, float], symbol: str,
+    ) -> None:  # fmt: skip
+        self.ts, self.open, self.high, self.low = ts, open, high, low
+        self.close, self.volume, self.values, self.symbol = close, volume, values, symbol
+
+
+class Instrument:
+    """One instrument's copy of a script: its module level, its state, what it last said."""
+
+    __slots__ = ("bars", "last", "minute", "namespace", "on_bar", "said", "state", "symbol")
+
+    def __init__(self, namespace: dict[str, Any], symbol: str) -> None:
+        self.namespace, self.symbol = namespace, symbol
+        self.on_bar: Callable[[Bar, Any], Any] = namespace.get("on_bar", _no_entry)
+        self.state: Any = {}
+        self.bars = 0
+        self.last: dict[str, float] = {}
+        self.minute, self.said = 0, 0  # minute of event time, and signals in it
+
+
+def _no_entry(bar: Bar, state: Any) -> None:
+    raise BadScript("the script defines no on_bar(bar, state)")
+
+
+class Results:
+    """What a batch gave: one number a row, and the rarer things as data."""
+
+    def __init__(self) -> None:
+        self.numbers = array("d")
+        self.signals: list[list[Any]] = []
+        self.signals_cut = 0
+        self.outputs: list[list[Any]] = []
+        self.errors: list[list[Any]] = []
+        self.errors_total = 0
+        self.log: list[list[Any]] = []
+        self.log_dropped = 0
+        self.limits: set[str] = set()
+
+    def events(self) -> dict[str, Any]:
+        """Everything but the numbers, empty parts left out."""
+        parts = {name: value for name, value in vars(self).items() if name != "numbers" and value}
+        if self.limits:
+            parts["limits"] = sorted(self.limits)
+        return parts
+
+
+class Program:
+    """A loaded script: compiled once, one Instrument for each slot."""
+
+    def __init__(
+        self, code: types.CodeType, *, params: dict[str, Any], limits: Limits, vetted: bool
+    ) -> None:
+        self.code, self.params, self.limits, self.vetted = code, params, limits, vetted
+        self.instruments: dict[int, Instrument] = {}
+        self.seeded = SeededRandom()
+        self.facades = facades(self.seeded)
+        self.baseline: dict[str, bytes] | None = None
+        self.results = Results()
+        self.row = 0
+        self.signalled = 0
+        self.minute = 0
+        self.current: Instrument | None = None
+
+    # --- names
+
+    def namespace(self) -> dict[str, Any]:
+        """Fresh globals of the script with its module level run."""
+        own: set[type] = set()
+        names: dict[str, Any] = {
+            "__builtins__": self._builtins(own) if self.vetted else builtins,
+            "__name__": "script",
+            "params": dict(self.params),
+            "nan": NAN,
+            "signal": self._signal,
+            "log": self._log,
+        }
+        if self.vetted:
+            names["_facade_"] = self.facades.__getitem__
+            names["_getattr_"], names["_write_"] = _guards(own)
+        else:
+            names["print"] = self._log
+        given = set(names)
+        exec(self.code, names)  # noqa: S102  # what a jail is for
+        names["_given_"] = given
+        return names
+
+    def _builtins(self, own: set[type]) -> dict[str, Any]:
+        allowed = {name: getattr(builtins, name) for name in BUILTINS}
+
+        def build_class(body: Any, name: str, *bases: type) -> type:
+            made: type = builtins.__build_class__(body, name, *bases)
+            own.add(made)
+            return made
+
+        allowed.update(print=self._log, __build_class__=build_class, __import__=_loaded_numpy)
+        return allowed
+
+    def _signal(self, name: str, value: float = 1.0, **fields: Any) -> None:
+        """Publish a signal for this bar."""
+        instrument = self.current
+        if instrument is None:
+            raise RuntimeError("signal() can be called only from on_bar")
+        if type(name) is not str or not 0 < len(name) <= NAME_CHARS_MAX:
+            raise ValueError(f"signal() needs a name of 1 to {NAME_CHARS_MAX} characters")
+        if len(fields) > FIELDS_MAX:
+            raise ValueError(f"signal() takes at most {FIELDS_MAX} fields")
+        for key, item in fields.items():
+            if item is not None and type(item) not in (str, int, float, bool):
+                raise ValueError(f"signal() field {key} must be a number, text, bool or None")
+        self.signalled += 1
+        if self.signalled > self.limits.signals_per_bar_max:
+            self.results.limits.add("signals_per_bar_max")
+            raise RuntimeError(
+                f"more than {self.limits.signals_per_bar_max} signals in one bar"
+                " (limit signals_per_bar_max)"
+            )
+        number = _number(value)
+        self._publish(instrument, name, None if number != number else number, fields)
+
+    def _publish(
+        self, instrument: Instrument, name: str, value: float | None, fields: dict[str, Any]
+    ) -> None:
+        """Add a signal unless the instrument has said too much in this minute of event time."""
+        if instrument.minute != self.minute:
+            instrument.minute, instrument.said = self.minute, 0
+        instrument.said += 1
+        if instrument.said > self.limits.signals_per_minute_max:
+            self.results.signals_cut += 1
+            self.results.limits.add("signals_per_minute_max")
+            return
+        self.results.signals.append([self.row, name, value, fields])
+
+    def _log(self, *items: Any, sep: str = " ", end: str = "") -> None:
+        """Keep a line for the author; lines beyond the limit are counted."""
+        if len(self.results.log) >= self.limits.log_lines_max:
+            self.results.log_dropped += 1
+            return
+        text = str(sep).join([str(item)[:TEXT_CHARS_MAX] for item in items[:FIELDS_MAX]])
+        self.results.log.append([self.row, text[:TEXT_CHARS_MAX]])
+
+    # --- instruments
+
+    def open(self, slot: int, symbol: str, capsule: str | None = None) -> Instrument:
+        """Start an instrument, from `init()` or from where a capsule left it."""
+        if slot not in self.instruments and len(self.instruments) >= self.limits.slots_max:
+            raise BadScript(f"more than {self.limits.slots_max} instruments (limit slots_max)")
+        self.seeded.begin(symbol)
+        instrument = Instrument(self.namespace(), symbol)
+        if self.baseline is None:
+            self.baseline = _module_data(instrument.namespace, {})
+        if capsule is None:
+            init = instrument.namespace.get("init")
+            instrument.state = {} if init is None else init()
+        else:
+            self._restore(instrument, capsule)
+        self.instruments[slot] = instrument
+        return instrument
+
+    def save(self, slot: int) -> str:
+        """The instrument's capsule; raises BadCapsule where state cannot be saved."""
+        instrument = self.instruments[slot]
+        classes = _classes(instrument.namespace)
+        changed = _module_data(instrument.namespace, self.baseline or {})
+        module = {name: instrument.namespace[name] for name in changed}
+        content = {
+            "version": 1,
+            "bars": instrument.bars,
+            "last": instrument.last,
+            "said": [instrument.minute, instrument.said],
+            "module": module,
+            "state": instrument.state,
+        }
+        blob = freeze(content, classes)
+        if len(blob) > self.limits.state_bytes_max:
+            raise BadCapsule(
+                f"state takes {len(blob)} bytes (limit state_bytes_max is"
+                f" {self.limits.state_bytes_max})"
+            )
+        return blob.decode()
+
+    def _restore(self, instrument: Instrument, capsule: str) -> None:
+        content = thaw(capsule.encode(), _classes(instrument.namespace))
+        if not isinstance(content, dict) or content.get("version") != 1:
+            raise BadCapsule("saved state is of another version")
+        instrument.bars, instrument.last = content["bars"], content["last"]
+        instrument.minute, instrument.said = content["said"]
+        instrument.namespace.update(content["module"])
+        instrument.state = content["state"]
+
+    # --- bars
+
+    def run(
+        self, slots: Sequence[int], ts: Sequence[int], bars: Sequence[tuple[float, ...]],
+        values: Sequence[dict[str, float]] | None,
+    ) -> Results:  # fmt: skip
+        """One batch, row after row; an error costs its row, never the batch."""
+        self.results = results = Results()
+        numbers = results.numbers
+        for row, slot in enumerate(slots):
+            self.row, self.signalled = row, 0
+            try:
+                self.current = instrument = self.instruments[slot]
+                self.minute = ts[row] // MINUTE_NS
+                self.seeded.begin(f"{instrument.symbol}@{ts[row]}")
+                bar = Bar(
+                    ts[row] / SECOND_NS, *bars[row], {} if values is None else values[row],
+                    instrument.symbol,
+                )  # fmt: skip
+                answer = instrument.on_bar(bar, instrument.state)
+                kind = type(answer)
+                if kind is int or kind is float or kind is bool:
+                    number = float(answer)
+                    if number - number != 0.0 and number == number:
+                        raise ValueError("on_bar returned infinity")
+                    if number == number and number != instrument.last.get(VALUE, 0.0):
+                        instrument.last[VALUE] = number
+                        self._publish(instrument, VALUE, number, {})
+                elif answer is None:
+                    number = NAN
+                else:
+                    number = self._answered(instrument, answer, row)
+                numbers.append(number)
+                instrument.bars = count = instrument.bars + 1
+                if count % STATE_CHECK_BARS == 0 or count & (count - 1) == 0:
+                    self._check_state(slot)
+            except BaseException as error:  # noqa: BLE001  # whatever a stranger may raise
+                if len(numbers) == row:
+                    numbers.append(NAN)
+                self._failed(row, error)
+        self.current = None
+        return results
+
+    def _answered(self, instrument: Instrument, answer: Any, row: int) -> float:
+        """The rarer answers: numpy numbers and a dict of outputs."""
+        if not isinstance(answer, dict):
+            number = _number(answer)
+            self._changed(instrument, VALUE, number)
+            return number
+        if len(answer) > self.limits.outputs_max:
+            self.results.limits.add("outputs_max")
+            raise ValueError(f"on_bar returned {len(answer)} outputs (limit outputs_max)")
+        outputs = {}
+        for name, value in answer.items():
+            if type(name) is not str or not 0 < len(name) <= NAME_CHARS_MAX:
+                raise ValueError(f"an output's name must be text of 1 to {NAME_CHARS_MAX}")
+            outputs[name] = None if value is None else _number(value)
+        for name, number in outputs.items():
+            if number is not None:
+                self._changed(instrument, name, number)
+        self.results.outputs.append([row, outputs])
+        return NAN
+
+    def _changed(self, instrument: Instrument, name: str, number: float) -> None:
+        if number == number and number != instrument.last.get(name, 0.0):
+            instrument.last[name] = number
+            self._publish(instrument, name, number, {})
+
+    def _check_state(self, slot: int) -> None:
+        try:
+            self.save(slot)
+        except BadCapsule:
+            self.results.limits.add("state_bytes_max")
+            raise
+
+    def _failed(self, row: int, error: BaseException) -> None:
+        self.results.errors_total += 1
+        if isinstance(error, MemoryError):
+            self.results.limits.add("memory_bytes_max")
+        if len(self.results.errors) < ERRORS_MAX:
+            self.results.errors.append([row, script_line(error), error_text(error)])
+
+
+def _number(value: Any) -> float:
+    """The value as a finite float or NaN; a ValueError says what to return instead."""
+    if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
+        value = value.item()
+    if type(value) not in (int, float, bool):
+        raise ValueError(
+            f"got {type(value).__name__[:40]}: return a number, a dict of numbers, signal(...)"
+            " or None"
+        )
+    number = float(value)
+    if number in (INFINITY, -INFINITY):
+        raise ValueError("got infinity: return a finite number or None")
+    return number
+
+
+def _guards(own: set[type]) -> tuple[Callable[[Any, str], Any], Callable[[Any], Any]]:
+    """Run-time guards for what vetting cannot decide: only the script's own objects pass."""
+
+    def read(target: Any, name: str) -> Any:
+        if type(target) not in own:
+            raise AttributeError(f"scripts may not read .{name} of a {type(target).__name__}")
+        return getattr(target, name)
+
+    def write(target: Any) -> Any:
+        if type(target) not in own:
+            raise TypeError(f"scripts may not change a {type(target).__name__}")
+        return target
+
+    return read, write
+
+
+def _loaded_numpy(name: str, *_: Any) -> Any:
+    """Numpy's C code looks its own modules up through the running script's built-ins."""
+    module = sys.modules.get(name) if name.split(".")[0] == "numpy" else None
+    if module is None:
+        raise ImportError("scripts cannot import at run time")
+    return module
+
+
+def _classes(namespace: dict[str, Any]) -> dict[str, type]:
+    return {
+        name: value
+        for name, value in namespace.items()
+        if isinstance(value, type) and value.__module__ == "script"
+    }
+
+
+def _module_data(namespace: dict[str, Any], baseline: dict[str, bytes]) -> dict[str, bytes]:
+    """Names of the module level that hold data which is not in `baseline` as it is now."""
+    classes = _classes(namespace)
+    found = {}
+    for name, value in namespace.items():
+        if name in namespace["_given_"] or name == "_given_" or _is_code(value):
+            continue
+        try:
+            blob = freeze(value, classes)
+        except BadCapsule:
+            if name in baseline:
+                raise
+            continue  # it never was data: a set of constants, a facade's function
+        if baseline.get(name) != blob:
+            found[name] = blob
+    return found
+
+
+def _is_code(value: object) -> bool:
+    return isinstance(value, type | types.FunctionType | types.BuiltinFunctionType | Facade)
+
+
+def script_line(error: BaseException) -> int:
+    """The innermost line of the script that the error passed, 0 if none."""
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == FILENAME:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def error_text(error: BaseException) -> str:
+    """Type and message, short; the message of a stranger's exception may fail itself."""
+    try:
+        text = str(error)[:TEXT_CHARS_MAX]
+    except BaseException:  # noqa: BLE001
+        text = "(no message)"
+    return f"{type(error).__name__[:NAME_CHARS_MAX]}: {text}"[:TEXT_CHARS_MAX]
