@@ -131,7 +131,7 @@ def _node(value: Any) -> Any:
 class Builder:
     """The `ta` of build(ta). What a name means is decided outside the jail."""
 
-    FIELDS = ("open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4", "ts")
+    FIELDS = ("open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4")
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph

@@ -25,7 +25,7 @@ ARRAY_CODES: Final = {np.dtype(kind): code for code, kind in ARRAYS.items()}
 def freeze(value: object, classes: dict[str, type]) -> bytes:
     """JSON of `value`; raises BadCapsule naming the path to what cannot be saved."""
     try:
-        return orjson.dumps(_Freezer(classes).any(value, "state", 0))
+        return orjson.dumps(_Freezer(classes).any(value, "", 0))
     except (orjson.JSONEncodeError, RecursionError) as error:
         raise BadCapsule(f"state cannot be saved: {error}") from None
 
@@ -83,7 +83,10 @@ class _Freezer:
             return self._items(value, path, depth)
         if kind is dict:
             if all(type(key) is str and not key.startswith("$") for key in value):
-                return {key: self.any(v, f"{path}[{key!r}]", depth + 1) for key, v in value.items()}
+                return {
+                    key: self.any(item, f"{path}[{key!r}]" if path else key, depth + 1)
+                    for key, item in value.items()
+                }
             return {"$": "dict", "v": self._pairs(value, path, depth)}
         if kind is deque:
             return {"$": "deque", "n": value.maxlen, "v": self._items(value, path, depth)}

@@ -246,7 +246,8 @@ class Program:
                         raise ValueError("on_bar returned infinity")
                     if number == number and number != instrument.last.get(VALUE, 0.0):
                         instrument.last[VALUE] = number
-                        self._publish(instrument, VALUE, number, {})
+                        if answer is not False:  # a condition speaks when it comes true
+                            self._publish(instrument, VALUE, number, {})
                 elif answer is None:
                     number = NAN
                 else:
@@ -278,14 +279,17 @@ class Program:
             outputs[name] = None if value is None else _number(value)
         for name, number in outputs.items():
             if number is not None:
-                self._changed(instrument, name, number)
+                self._changed(instrument, name, number, quiet=answer[name] is False)
         self.results.outputs.append([row, outputs])
         return NAN
 
-    def _changed(self, instrument: Instrument, name: str, number: float) -> None:
+    def _changed(
+        self, instrument: Instrument, name: str, number: float, *, quiet: bool = False
+    ) -> None:
         if number == number and number != instrument.last.get(name, 0.0):
             instrument.last[name] = number
-            self._publish(instrument, name, number, {})
+            if not quiet:
+                self._publish(instrument, name, number, {})
 
     def _check_state(self, slot: int) -> None:
         try:

@@ -22,6 +22,7 @@ class Limits:
     outputs_max: int = 32  # names in a returned dict
     log_lines_max: int = 50  # print() and log() lines kept of one batch
     graph_nodes_max: int = 2_000  # nodes that build() may return
+    graph_cells_max: int = 16_384  # numbers of state for each instrument that a graph may need
     slots_max: int = 4_096  # instruments one script runs on
     strikes_max: int = 3  # strikes before quarantine
 
