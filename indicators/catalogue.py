@@ -1,0 +1,253 @@
+"""The catalogue: every indicator, read off the function that defines it.
+
+An indicator is a plain function from series and parameters to a series, or to a NamedTuple of
+series. `@indicator` reads its signature and docstring, files it, and returns it unchanged. So
+indicators call indicators, and nothing about them is typed twice.
+"""
+
+import inspect
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
+
+from indicators.bounds import Bounds, Choice
+from indicators.errors import ParameterError
+from indicators.series import Series, as_series
+
+type Columns = str | Sequence[str] | Callable[..., Sequence[str] | str] | None
+
+REQUIRED = inspect.Parameter.empty
+OFFSET_ROWS_MAX = 10_000
+
+
+@dataclass(frozen=True)
+class Input:
+    """A parameter that is a series: its default field, or None where one must be given."""
+
+    name: str
+    default: Series | None
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Option:
+    """Any other parameter: its kind, its bounds or choices, its default."""
+
+    name: str
+    kind: type
+    default: Any
+    rule: Bounds | Choice | None = None
+    optional: bool = False
+
+    def check(self, value: Any) -> Any:
+        """The value as the definition takes it, or ParameterError."""
+        if value is None and self.optional:
+            return None
+        if self.kind is bool or self.kind is str:
+            if type(value) is not self.kind:
+                raise ParameterError(f"{self.name}={value!r} is not a {self.kind.__name__}")
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            raise ParameterError(f"{self.name}={value!r} is not a number")
+        elif self.kind is int:
+            if value != int(value):
+                raise ParameterError(f"{self.name}={value!r} is not a whole number")
+            value = int(value)
+        if self.rule is not None:
+            self.rule.check(self.name, value)
+        return value
+
+
+@dataclass(frozen=True)
+class Built:
+    """An indicator with its arguments: the series, by field and by column."""
+
+    fields: tuple[str, ...]
+    series: tuple[Series, ...]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Indicator:
+    """One entry of the catalogue."""
+
+    name: str
+    category: str
+    function: Callable[..., Any]
+    inputs: tuple[Input, ...]
+    options: tuple[Option, ...]
+    outputs: tuple[str, ...]
+    summary: str
+    unit: str
+    source: str
+    description: str
+    naming: Columns
+    average: bool
+
+    def build(
+        self, positional: Sequence[Any] = (), named: Mapping[str, Any] | None = None
+    ) -> Built:
+        """Check the arguments as a user gave them and build the series.
+
+        Beside its own parameters every indicator takes `offset`: rows to look back.
+        """
+        given = dict(named or {})
+        offset = Option("offset", int, 0, Bounds(0, OFFSET_ROWS_MAX)).check(given.pop("offset", 0))
+        try:
+            bound = inspect.signature(self.function).bind(*positional, **given)
+        except TypeError as error:
+            raise ParameterError(f"{self.name}: {error}; it takes {self.usage}") from None
+        bound.apply_defaults()
+        try:
+            for each in self.inputs:
+                bound.arguments[each.name] = self._series(each, bound.arguments[each.name])
+            for option in self.options:
+                bound.arguments[option.name] = option.check(bound.arguments[option.name])
+            made = self.function(*bound.args, **bound.kwargs)
+        except ParameterError as error:
+            raise ParameterError(f"{self.name}: {error}") from None
+        series = (made,) if isinstance(made, Series) else tuple(made)
+        if offset:
+            series = tuple(CATALOGUE["lag"].function(each, offset) for each in series)
+        options = {o.name: bound.arguments[o.name] for o in self.options}
+        return Built(self.outputs, series, self.columns(options))
+
+    @property
+    def usage(self) -> str:
+        """The call with its parameters and defaults, as a user may write it."""
+        words = [i.name if i.default is None else f"{i.name}={i.default!r}" for i in self.inputs]
+        words += [
+            o.name if o.default is REQUIRED else f"{o.name}={o.default!r}" for o in self.options
+        ]
+        return f"{self.name}({', '.join(words)})"
+
+    def columns(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names that pandas-ta gives the outputs, in their order; none if it has no name."""
+        naming = self.naming
+        if naming is None:
+            return ()
+        if not isinstance(naming, str | Sequence):
+            wanted = inspect.signature(naming).parameters
+            naming = naming(**{name: options[name] for name in wanted})
+        names = (naming,) if isinstance(naming, str) else tuple(naming)
+        return tuple(name.format_map(options) for name in names)
+
+    def _series(self, each: Input, value: Any) -> Any:
+        if each.many:
+            return tuple(as_series(one) for one in value)
+        if each.default is not None and not isinstance(value, Series):
+            raise ParameterError(
+                f"{each.name}={value!r} is not a series; name the parameter that you mean: "
+                f"{self.usage}"
+            )
+        return as_series(value)
+
+
+CATALOGUE: dict[str, Indicator] = {}
+
+
+def indicator[F: Callable[..., Any]](
+    *, columns: Columns, name: str | None = None, average: bool = False
+) -> Callable[[F], F]:
+    """File a function as an indicator.
+
+    `columns` are pandas-ta's column names: format strings over the parameters, one per output,
+    or a function of some of the parameters, by name, that gives them; None where pandas-ta has
+    no such thing. `average` makes it a choice of every `mamode`.
+    TypeError where the signature or the docstring lacks something.
+    """
+
+    def file(function: F) -> F:
+        entry = _read(function, name or function.__name__, columns, average)
+        if entry.name in CATALOGUE:
+            raise TypeError(f"indicator {entry.name} is defined twice")
+        CATALOGUE[entry.name] = entry
+        return function
+
+    return file
+
+
+def averages() -> tuple[str, ...]:
+    """The names that `mamode` takes."""
+    return tuple(sorted(name for name, entry in CATALOGUE.items() if entry.average))
+
+
+def moving_average(mamode: str, x: Series, length: int) -> Series:
+    """The average of `x` that `mamode` names."""
+    return cast("Series", CATALOGUE[mamode].function(x, length=length))
+
+
+Average = Annotated[str, Choice(averages)]
+"""The name of a moving average."""
+
+
+def _read(function: Callable[..., Any], name: str, naming: Columns, average: bool) -> Indicator:
+    hints = get_type_hints(function, include_extras=True)
+    inputs, options = [], []
+    for parameter in inspect.signature(function).parameters.values():
+        hint = hints.get(parameter.name)
+        if hint is Series:
+            default = None if parameter.default is REQUIRED else parameter.default
+            many = parameter.kind is inspect.Parameter.VAR_POSITIONAL
+            inputs.append(Input(parameter.name, default, many))
+        else:
+            options.append(_option(name, parameter.name, hint, parameter.default))
+    returned = hints.get("return")
+    outputs = ("value",) if returned is Series else tuple(getattr(returned, "_fields", ()))
+    if not outputs:
+        raise TypeError(f"indicator {name} must return Series or a NamedTuple of them")
+    text = inspect.cleandoc(function.__doc__ or "")
+    entry = Indicator(
+        name=name,
+        category=function.__module__.split(".")[2] if function.__module__.count(".") > 1 else "",
+        function=function,
+        inputs=tuple(inputs),
+        options=tuple(options),
+        outputs=outputs,
+        summary=text.partition("\n")[0],
+        unit=_line(name, text, "Unit"),
+        source=_line(name, text, "Source"),
+        description=text,
+        naming=naming,
+        average=average,
+    )
+    _check_naming(entry)
+    return entry
+
+
+def _option(owner: str, name: str, hint: Any, default: Any) -> Option:
+    kind, rule = hint, None
+    if get_origin(hint) is Annotated:
+        kind, rule = get_args(hint)
+    optional = type(None) in get_args(kind)
+    if optional:
+        (kind,) = (each for each in get_args(kind) if each is not type(None))
+        if get_origin(kind) is Annotated:
+            kind, rule = get_args(kind)
+    if kind not in (int, float, bool, str):
+        raise TypeError(f"indicator {owner}: parameter {name} needs a kind from indicators.bounds")
+    if rule is None and kind is not bool:
+        raise TypeError(f"indicator {owner}: parameter {name} needs bounds")
+    return Option(name, kind, default, rule, optional)
+
+
+def _line(owner: str, text: str, label: str) -> str:
+    for line in text.splitlines():
+        if line.startswith(f"{label}: "):
+            return line.removeprefix(f"{label}: ").strip()
+    raise TypeError(f"indicator {owner}: the docstring has no line '{label}: ...'")
+
+
+def _check_naming(entry: Indicator) -> None:
+    if entry.naming is None or callable(entry.naming):
+        return
+    names = (entry.naming,) if isinstance(entry.naming, str) else tuple(entry.naming)
+    if len(names) != len(entry.outputs):
+        raise TypeError(
+            f"indicator {entry.name}: {len(entry.outputs)} outputs, {len(names)} columns"
+        )
+    known = {option.name for option in entry.options}
+    for name in names:
+        for _, used, _, _ in string.Formatter().parse(name):
+            if used and used.partition("[")[0] not in known:
+                raise TypeError(f"indicator {entry.name}: column {name} uses an unknown parameter")

@@ -1,0 +1,13 @@
+"""The definitions, by category: importing this package fills the catalogue."""
+
+from indicators.definitions import (
+    elementary,
+    momentum,
+    overlap,
+    statistics,
+    trend,
+    volatility,
+    volume,
+)
+
+__all__ = ["elementary", "momentum", "overlap", "statistics", "trend", "volatility", "volume"]

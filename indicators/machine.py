@@ -1,0 +1,100 @@
+"""Runs a program over a batch: one call into compiled code, whatever the plan holds."""
+
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core.extending import intrinsic
+
+from indicators.kernels import ARGUMENTS, advance
+
+BLOCK_ROWS = 256
+"""Rows that pass through the whole program together: scratch columns then stay in cache."""
+ADDRESS, OPERANDS, PARAMETERS, STATE, CELLS = range(5)
+"""Columns of a program's instructions."""
+INSTRUCTION_COLUMNS = 5
+_POINTERS = tuple(k for k, kind in enumerate(ARGUMENTS.values()) if kind != types.int64)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call(typing_context: Any, address: Any, arguments: Any) -> Any:  # noqa: ARG001
+    """Call the kernel at `address` with a tuple of its arguments."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        place, packed = given
+        kinds = [context.get_value_type(each) for each in signature.args[1]]
+        function = builder.inttoptr(place, ir.FunctionType(ir.VoidType(), kinds).as_pointer())
+        builder.call(function, [builder.extract_value(packed, k) for k in range(len(kinds))])
+        return context.get_dummy_value()
+
+    return types.void(address, arguments), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def start_of(typing_context: Any, array: Any) -> Any:  # noqa: ARG001
+    """The pointer to an array's first element."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return context.make_array(signature.args[0])(context, builder, given[0]).data
+
+    return types.CPointer(array.dtype)(array), generate
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def execute(
+    instructions: Any,
+    operands: Any,
+    parameters: Any,
+    constants: Any,
+    places: Any,
+    state: Any,
+    slots: Any,
+    columns: Any,
+    final: Any,
+    outputs: Any,
+) -> Any:
+    """Run every instruction over every block of rows; the answer is the first bad row, or -1.
+
+    `columns` (fields, rows) are the inputs, `outputs` (outputs, rows) the results; `places` are
+    the scratch columns of the outputs, then how many columns there are, then the most cells
+    that one operator has.
+    """
+    rows = slots.size
+    for row in range(rows):
+        if not 0 <= slots[row] < state.shape[0]:
+            return row
+    fields, width = columns.shape[0], state.shape[1]
+    registers, cells_max = places[outputs.shape[0]], places[outputs.shape[0] + 1]
+    stride = min(rows, BLOCK_ROWS)
+    scratch = np.empty(registers * stride + cells_max)
+    for k in range(constants.size):
+        scratch[(fields + k) * stride : (fields + k + 1) * stride] = constants[k]
+    bottom, first_state = start_of(scratch), start_of(state)
+    first_operand, first_parameter = start_of(operands), start_of(parameters)
+    for start in range(0, rows, stride):
+        count = min(stride, rows - start)
+        for k in range(fields):
+            scratch[k * stride : k * stride + count] = columns[k, start : start + count]
+        for k in range(instructions.shape[0]):
+            call(
+                instructions[k, ADDRESS],
+                (
+                    bottom,
+                    stride,
+                    advance(first_operand, instructions[k, OPERANDS]),
+                    advance(first_parameter, instructions[k, PARAMETERS]),
+                    advance(first_state, instructions[k, STATE]),
+                    width,
+                    instructions[k, CELLS],
+                    advance(start_of(slots), start),
+                    advance(start_of(final), start),
+                    advance(bottom, registers * stride),
+                    count,
+                ),
+            )
+        for k in range(outputs.shape[0]):
+            place = places[k] * stride
+            outputs[k, start : start + count] = scratch[place : place + count]
+    return -1

@@ -1,0 +1,192 @@
+"""Plans: named series, compiled together, run over batches of bars of many instruments."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indicators import facts
+from indicators.capsule import seal, unseal
+from indicators.catalogue import Built
+from indicators.errors import CapsuleError, ExpressionError, IndicatorError
+from indicators.expression import parse
+from indicators.program import Program, assemble
+from indicators.series import Series, as_series, walk
+
+type Numbers = NDArray[np.float64]
+type Expression = str | Series | tuple[Series, ...]
+
+LAYOUT_VERSION = 1
+"""Raise when the same series would lay out their state differently."""
+SERIES_MAX = 2_000
+CELLS_MAX = 250_000
+"""Numbers of state that one instrument may have: 2 MB."""
+
+
+class Plan:
+    """What is computed for each bar: an immutable set of named series.
+
+    A plan holds no state. The caller owns it, an array with one row per instrument, all zero at
+    first; growing it is adding zero rows.
+    """
+
+    def __init__(self, named: Mapping[str, Series]) -> None:
+        order = list(walk(list(named.values())))
+        if len(order) > SERIES_MAX:
+            raise IndicatorError(f"the plan has {len(order)} series, {SERIES_MAX} are allowed")
+        self.series = dict(named)
+        self.outputs = tuple(self.series)
+        self._program: Program = assemble(list(self.series.values()))
+        self.fields = self._program.fields
+        self.width = self._program.width
+        if self.width > CELLS_MAX:
+            raise IndicatorError(
+                f"the plan needs {self.width} numbers of state for each instrument, "
+                f"{CELLS_MAX} are allowed"
+            )
+
+    @classmethod
+    def parse(cls, expressions: Mapping[str, Expression] | Sequence[str]) -> Self:
+        """The plan of named expressions, or of a list, named by pandas-ta's columns.
+
+        An expression is text, a series, or an indicator's tuple of series. With several outputs
+        it gives `name.field` for each. Raises ExpressionError.
+        """
+        named: dict[str, Series] = {}
+        for name, series in _named(expressions):
+            if name in named:
+                raise ExpressionError(f"two outputs are named {name!r}")
+            named[name] = series
+        return cls(named)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex name of what is computed and how its state is laid out; the same everywhere."""
+        hasher = hashlib.sha256(f"plan {LAYOUT_VERSION}".encode())
+        for name, series in self.series.items():
+            hasher.update(f"\n{len(name)} {name} ".encode() + series.digest)
+        return hasher.hexdigest()
+
+    @cached_property
+    def warmup(self) -> int:
+        """Rows of an instrument before every output has a value."""
+        return max((facts.first_row(each) for each in self.series.values()), default=0)
+
+    @cached_property
+    def memory(self) -> float:
+        """Rows after which the start no longer matters; infinite where it always does."""
+        return max((facts.memory_rows(each) for each in self.series.values()), default=0)
+
+    def new_state(self, slots: int) -> Numbers:
+        """Zero state (slots, width) for that many instruments."""
+        return np.zeros((slots, self.width))
+
+    def run(
+        self,
+        state: Numbers,
+        slots: NDArray[np.int64],
+        columns: Mapping[str, Numbers],
+        final: NDArray[np.bool_] | None = None,
+    ) -> dict[str, Numbers]:
+        """One value per row and output, in the order of the rows; moves `state` along.
+
+        `slots` and each column have shape (rows,). A row whose `final` is False is answered as
+        if its bar had closed and leaves no trace. Raises IndicatorError where shapes or slots
+        do not fit; the state is then unchanged.
+        """
+        rows = len(slots)
+        given = np.empty((len(self.fields), rows))
+        for k, name in enumerate(self.fields):
+            try:
+                given[k] = columns[name]
+            except KeyError:
+                raise IndicatorError(f"the plan needs a column {name!r}") from None
+            except ValueError as error:
+                raise IndicatorError(f"column {name!r}: {error}") from None
+        results = np.empty((len(self.outputs), rows))
+        self._execute(state, slots, given, final, results)
+        return dict(zip(self.outputs, results, strict=True))
+
+    def save(self, state: Numbers, slot: int) -> bytes:
+        """One instrument's state as a capsule: its size depends on the plan alone."""
+        return seal(self.digest, state[slot].astype("<f8").tobytes())
+
+    def load(self, state: Numbers, slot: int, blob: bytes) -> None:
+        """Put a capsule into a slot. CapsuleError if damaged or another plan's."""
+        loaded = self.load_all(blob)
+        if len(loaded) != 1:
+            raise CapsuleError(f"the capsule holds {len(loaded)} instruments, not one")
+        state[slot] = loaded[0]
+
+    def save_all(self, state: Numbers) -> bytes:
+        """The state of every slot as one capsule."""
+        return seal(self.digest, np.ascontiguousarray(state, "<f8").tobytes())
+
+    def load_all(self, blob: bytes) -> Numbers:
+        """A new state from such a capsule. CapsuleError if damaged or another plan's."""
+        numbers = np.frombuffer(unseal(self.digest, blob), "<f8").astype(np.float64)
+        if self.width == 0:
+            return np.zeros((1, 0))
+        if numbers.size % self.width:
+            raise CapsuleError(f"{numbers.size} numbers are not rows of {self.width}")
+        return numbers.reshape(-1, self.width)
+
+    def _execute(
+        self,
+        state: Numbers,
+        slots: NDArray[np.int64],
+        given: Numbers,
+        final: NDArray[np.bool_] | None,
+        results: Numbers,
+    ) -> None:
+        from indicators.machine import execute  # the compiler loads when the first plan runs
+
+        rows = len(slots)
+        flags = np.ones(rows, np.bool_) if final is None else final
+        if slots.dtype != np.int64 or flags.dtype != np.bool_ or flags.shape != (rows,):
+            raise IndicatorError("slots are int64, final is bool, both of shape (rows,)")
+        if state.ndim != 2 or state.shape[1] != self.width or not state.flags.c_contiguous:
+            raise IndicatorError(f"state has shape {state.shape}, wanted (slots, {self.width})")
+        program = self._program.arrays
+        bad = execute(
+            *program, state, np.ascontiguousarray(slots), given,
+            np.ascontiguousarray(flags).view(np.uint8), results,
+        )  # fmt: skip
+        if bad >= 0:
+            raise IndicatorError(f"row {bad}: slot {slots[bad]}, but state has {len(state)} slots")
+
+
+def _named(expressions: Mapping[str, Any] | Sequence[str]) -> list[tuple[str, Series]]:
+    if isinstance(expressions, Mapping):
+        return [pair for name, each in expressions.items() for pair in _mapped(name, each)]
+    if isinstance(expressions, str):
+        raise ExpressionError("a list or a mapping of expressions is wanted, not one text")
+    return [pair for text in expressions for pair in _listed(text)]
+
+
+def _listed(text: str) -> list[tuple[str, Series]]:
+    value = parse(text)
+    if not isinstance(value, Built):
+        return [(text.strip(), value)]
+    return list(zip(value.columns or (text.strip(),), value.series, strict=True))
+
+
+def _mapped(name: str, expression: Expression) -> list[tuple[str, Series]]:
+    value: Any = expression
+    if isinstance(expression, str):
+        try:
+            value = parse(expression)
+        except ExpressionError as error:
+            raise ExpressionError(f"{name}: {error}") from None
+    if isinstance(value, Built):
+        fields, series = value.fields, value.series
+    elif isinstance(value, tuple):
+        fields, series = getattr(value, "_fields", ()), value
+    else:
+        fields, series = ("value",), (as_series(value),)
+    if len(series) == 1:
+        return [(name, series[0])]
+    return [(f"{name}.{part}", each) for part, each in zip(fields, series, strict=True)]

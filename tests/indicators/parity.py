@@ -1,0 +1,114 @@
+"""The parameters with which each indicator is compared with pandas-ta, and how.
+
+An indicator that is not named here is compared with its defaults.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from indicators.catalogue import CATALOGUE, Indicator
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the oracle's own, at import and below
+    import pandas_ta
+    from pandas_ta.maps import Imports
+
+Imports["talib"] = False  # pandas-ta is the oracle as it is without TA-Lib
+
+OWN = frozenset(name for name, entry in CATALOGUE.items() if entry.category == "elementary")
+"""Words of ours that pandas-ta has no function for."""
+
+PARAMETERS: dict[str, list[dict[str, Any]]] = {
+    "adx": [{}, {"length": 5, "signal_length": 9, "adxr_length": 3}, {"mamode": "ema"}],
+    "atr": [
+        {},
+        {"length": 5, "mamode": "ema"},
+        {"mamode": "sma", "length": 7},
+        {"presma": False},
+        {"prenan": True, "percent": True, "drift": 2},
+    ],
+    "bbands": [
+        {},
+        {"length": 20, "lower_std": 1.5, "upper_std": 3},
+        {"length": 9, "ddof": 0, "mamode": "ema"},
+    ],
+    "cci": [{}, {"length": 40, "c": 0.02}],
+    "dema": [{}, {"length": 33}],
+    "donchian": [{}, {"lower_length": 5, "upper_length": 200}],
+    "ema": [{}, {"length": 1}, {"length": 50}, {"length": 7, "presma": False}],
+    "hma": [{}, {"length": 55}, {"length": 16, "mamode": "ema"}, {"length": 9, "mamode": "sma"}],
+    "kama": [{}, {"length": 21, "fast": 5, "slow": 12, "drift": 2}, {"mamode": "rma"}],
+    "kc": [{}, {"length": 9, "scalar": 1.5, "tr": False}, {"mamode": "sma"}],
+    "linreg": [
+        {},
+        {"length": 100},
+        {"slope": True},
+        {"intercept": True},
+        {"angle": True},
+        {"angle": True, "degrees": True},
+        {"r": True},
+        {"tsf": True},
+    ],
+    "macd": [{}, {"fast": 21, "slow": 8, "signal": 5}, {"asmode": True}],
+    "mfi": [{}, {"length": 5}],
+    "mom": [{}, {"length": 1}],
+    "natr": [{}, {"length": 30, "scalar": 1, "mamode": "rma"}],
+    "psar": [{}, {"af0": 0.01, "max_af": 0.1}],
+    "rma": [{}, {"length": 200}],
+    "roc": [{}, {"length": 3, "scalar": 1}],
+    "rsi": [{}, {"length": 2}, {"mamode": "ema", "drift": 3}, {"mamode": "sma"}],
+    "slope": [{}, {"length": 5}, {"as_angle": True}, {"as_angle": True, "to_degrees": True}],
+    "sma": [{}, {"length": 200}],
+    "stdev": [{}, {"length": 5, "ddof": 0}, {"length": 200}],
+    "stoch": [{}, {"k": 5, "d": 2, "smooth_k": 1}, {"mamode": "ema"}],
+    "stochrsi": [{}, {"length": 9, "rsi_length": 21, "k": 5, "d": 2}],
+    "supertrend": [{}, {"length": 14, "multiplier": 1.5, "atr_length": 5}],
+    "tema": [{}, {"length": 33}],
+    "true_range": [{}, {"prenan": True, "drift": 2}],
+    "variance": [{}, {"length": 5, "ddof": 0}],
+    "vwma": [{}, {"length": 50}],
+    "willr": [{}, {"length": 100}],
+    "wma": [{}, {"asc": False}, {"length": 100}],
+    "zscore": [{}, {"length": 10, "std": 2.0}],
+}
+
+RELATIVE, SCALED = 1e-9, 1e-12
+"""A result may differ by this share of itself, plus this share of the column's median."""
+
+ALLOWANCE: dict[str, float] = {
+    "bbands": 1e-9,  # the place between the bands is a small difference of noisy numbers
+    "stdev": 1e-9,  # as variance
+    "variance": 1e-9,  # pandas slides Welford's sums, and keeps what wilder windows left there
+}
+"""Indicators whose SCALED is another, each with its reason."""
+
+
+def cases() -> list[tuple[str, dict[str, Any]]]:
+    """Every indicator with each set of parameters that it is compared with."""
+    compared = (name for name in sorted(CATALOGUE) if name not in OWN)
+    return [(name, given) for name in compared for given in PARAMETERS.get(name, [{}])]
+
+
+def expected(entry: Indicator, bars: pd.DataFrame, given: dict[str, Any]) -> pd.DataFrame:
+    """What pandas-ta gives."""
+    names = {"open": "open_"}
+    columns = {names.get(each.name, each.name): bars[each.name] for each in entry.inputs}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = getattr(pandas_ta, entry.name)(**columns, **given)
+    return result.to_frame() if isinstance(result, pd.Series) else result
+
+
+def differences(
+    name: str, ours: np.ndarray, theirs: np.ndarray, relative: float = RELATIVE
+) -> np.ndarray:
+    """The rows on which two columns are not the same."""
+    known = np.isfinite(theirs)
+    middle = np.median(np.abs(theirs[known])) if known.any() else 0.0
+    allowed = relative * np.abs(theirs) + ALLOWANCE.get(name, SCALED) * middle
+    close = np.abs(ours - theirs) <= allowed
+    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    return np.flatnonzero(~(same | (known & close)))
