@@ -22,6 +22,7 @@ class Graph:
         self.params: dict[str, dict[str, Number]] = {}
 
     def add(self, kind: str, name: str, arguments: list[Any], named: dict[str, Any]) -> "Node":
+        """The node of these parts: a new one, or the equal one that is there."""
         parts = [kind, name, arguments, named]
         key = repr(parts)
         if key not in self.known:
@@ -64,7 +65,9 @@ class Node:
         )
 
     def __iter__(self) -> NoReturn:
-        raise TypeError("a series cannot be unpacked: read its outputs by name, for instance m.hist")
+        raise TypeError(
+            "a series cannot be unpacked: read its outputs by name, for instance m.hist"
+        )
 
     def __len__(self) -> NoReturn:
         raise TypeError("a series has no length")
@@ -101,7 +104,14 @@ for _name, _sign in (
 ):
     setattr(Node, f"__{_name}__", _operator(_sign))
     setattr(Node, f"__r{_name}__", _reflected(_sign))
-for _name, _sign in (("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">="), ("eq", "=="), ("ne", "!=")):
+for _name, _sign in (
+    ("lt", "<"),
+    ("le", "<="),
+    ("gt", ">"),
+    ("ge", ">="),
+    ("eq", "=="),
+    ("ne", "!="),
+):
     setattr(Node, f"__{_name}__", _operator(_sign))
 for _name, _sign in (("neg", "-"), ("pos", "+"), ("invert", "~"), ("abs", "abs")):
     setattr(Node, f"__{_name}__", _unary(_sign))
@@ -116,6 +126,7 @@ class Named:
         self._graph, self._name = graph, name
 
     def __call__(self, *arguments: Any, **named: Any) -> Node:
+        """A node for the call."""
         graph = self._graph
         return graph.add(
             "call", self._name, [graph.encode(_node(item)) for item in arguments],

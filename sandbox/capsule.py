@@ -19,7 +19,9 @@ INTEGER_MAX: Final = 2**53  # beyond it, readers of JSON disagree
 INTEGER_DIGITS_MAX: Final = 2_000
 FACTORIES: Final = {"list": list, "dict": dict, "int": int, "float": float, "str": str}
 ARRAYS: Final = {"f8": np.float64, "i8": np.int64, "b1": np.bool_}
-ARRAY_CODES: Final = {np.dtype(kind): code for code, kind in ARRAYS.items()}
+ARRAY_CODES: Final[dict[np.dtype[Any], str]] = {
+    np.dtype(kind): code for code, kind in ARRAYS.items()
+}
 
 
 def freeze(value: object, classes: dict[str, type]) -> bytes:
@@ -105,7 +107,7 @@ class _Freezer:
     def _defaultdict(self, value: Any, path: str, depth: int) -> Any:
         factory = value.default_factory
         name = None if factory is None else factory.__name__
-        if factory is not None and FACTORIES.get(name) is not factory:
+        if name is not None and FACTORIES.get(name) is not factory:
             raise BadCapsule(f"state holds a defaultdict of {name} at {path}")
         return {"$": "defaultdict", "f": name, "v": self._pairs(value, path, depth)}
 

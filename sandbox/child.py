@@ -18,7 +18,8 @@ import orjson
 from sandbox import lockdown
 from sandbox.builder import build_graph
 from sandbox.errors import BadScript
-from sandbox.language import Program, error_text, script_line
+from sandbox.gathered import error_text, script_line
+from sandbox.language import Program
 from sandbox.limits import Limits
 from sandbox.vetting import FILENAME, vetted_code
 from sandbox.wire import (
@@ -83,6 +84,7 @@ class Child:
         self.limits = Limits()
 
     def serve(self) -> None:
+        """Answer until the worker closes its end."""
         while True:
             raw = os.read(CONTROL, REQUEST_BYTES)
             if not raw:
@@ -204,4 +206,4 @@ def prepare() -> None:
     """What the zygote does once, so that a child needs no file: imports, quiet numpy, no stdin."""
     np.seterr(all="ignore")
     warnings.simplefilter("ignore")
-    sys.stdin = sys.stdout = None  # type: ignore[assignment]
+    sys.stdin = sys.stdout = None

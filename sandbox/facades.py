@@ -56,9 +56,12 @@ class SeededRandom:
         self.fresh = False
 
     def begin(self, seed: str) -> None:
+        """Start a bar: the next number is the first of `seed`."""
         self.seed, self.fresh = seed, False
 
     def method(self, name: str) -> Callable[..., Any]:
+        """One function of the facade."""
+
         def call(*arguments: Any) -> Any:
             if not self.fresh:
                 self.generator.seed(self.seed)

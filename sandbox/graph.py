@@ -5,7 +5,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from indicators import Plan
 from indicators.catalogue import CATALOGUE, Built
@@ -162,35 +162,35 @@ class _Reader:
 
     # --- kinds
 
-    def field(self, name: str, arguments: list[Any], named: dict[str, Any]) -> Series | Built:
+    def field(self, name: str, *_: Any) -> Series | Built:
         if name in PRICES:
             return CATALOGUE[name].build().series[0]
         if name in FIELD_NAMES:
             return field(name)
         if name in CATALOGUE or name in WORDS:
             raise TypeError(f"it must be called: {usage(name)}")
-        _unknown(name)
+        raise _unknown(name)
 
-    def const(self, name: str, arguments: list[Any], named: dict[str, Any]) -> Series | Built:
+    def const(self, _: str, arguments: list[Any], *__: Any) -> Series | Built:
         (value,) = arguments
         if isinstance(value, bool | int | float) and math.isfinite(value):
             return constant(float(value))
         raise TypeError("it takes one finite number")
 
-    def operator(self, name: str, arguments: list[Any], named: dict[str, Any]) -> Series | Built:
+    def operator(self, name: str, arguments: list[Any], *_: Any) -> Series | Built:
         if name not in OPERATORS or len(arguments) != 2:
             raise violation("an operator that there is not")
         left, right = (as_series(self.argument(value)) for value in arguments)
         made: Series = OPERATORS[name](left, right)
         return made
 
-    def unary(self, name: str, arguments: list[Any], named: dict[str, Any]) -> Series | Built:
+    def unary(self, name: str, arguments: list[Any], *_: Any) -> Series | Built:
         if name not in UNARY or len(arguments) != 1:
             raise violation("an operator that there is not")
         made: Series = UNARY[name](as_series(self.argument(arguments[0])))
         return made
 
-    def output(self, name: str, arguments: list[Any], named: dict[str, Any]) -> Series | Built:
+    def output(self, name: str, arguments: list[Any], *_: Any) -> Series | Built:
         if len(arguments) != 1 or not isinstance(arguments[0], dict):
             raise violation("an output of nothing")
         made, called = self.earlier(arguments[0].get("node"))
@@ -204,7 +204,7 @@ class _Reader:
 
     def call(self, name: str, arguments: list[Any], named: dict[str, Any]) -> Series | Built:
         if name not in WORDS and name not in CATALOGUE:
-            _unknown(name)
+            raise _unknown(name)
         positional = [self.argument(value) for value in arguments]
         by_name = {clean(key, NAME_CHARS_MAX): self.argument(item) for key, item in named.items()}
         try:
@@ -237,11 +237,11 @@ def _unseen(roots: list[Series], seen: set[bytes]) -> list[Series]:
     return found
 
 
-def _unknown(name: str) -> NoReturn:
+def _unknown(name: str) -> TypeError:
     known = [*WORDS, *CATALOGUE, *FIELD_NAMES, *PRICES, "const", "param"]
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"; nearest: {', '.join(near)}" if near else ""
-    raise TypeError(f"ta has no such name{hint}")
+    return TypeError(f"ta has no such name{hint}")
 
 
 def _output_name(name: Any) -> str:

@@ -47,6 +47,7 @@ class SharedMemory:
         os.close(self.fd)
 
     def close(self) -> None:
+        """Unmap."""
         self.map.close()
 
 
@@ -60,9 +61,11 @@ class Ends:
     outbound: SharedMemory
 
     def descriptors(self) -> list[int]:
+        """In the order that the child expects."""
         return [self.control.fileno(), self.complaints, self.inbound.fd, self.outbound.fd]
 
     def release(self) -> None:
+        """Close our copies."""
         self.control.close()
         os.close(self.complaints)
         self.inbound.release()

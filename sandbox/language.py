@@ -1,18 +1,17 @@
-"""The imperative language at run time, inside the jail: names, instruments, bars in, results out."""
+"""The imperative language at run time, inside the jail: bars in, results out."""
 
 import builtins
-import sys
 import types
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sandbox.capsule import freeze, thaw
 from sandbox.errors import BadCapsule, BadScript
-from sandbox.facades import Facade, SeededRandom, facades
+from sandbox.facades import SeededRandom, facades
+from sandbox.gathered import Gathered, error_text, script_line
+from sandbox.guards import guards, script_builtins
+from sandbox.instrument import Bar, Instrument, module_data, own_classes
 from sandbox.limits import Limits
-from sandbox.names import BUILTINS
-from sandbox.vetting import FILENAME
 from sandbox.wire import ERRORS_MAX, FIELDS_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX
 
 NAN: Final = float("nan")
@@ -21,59 +20,6 @@ SECOND_NS: Final = 1_000_000_000
 MINUTE_NS: Final = 60 * SECOND_NS
 STATE_CHECK_BARS: Final = 256  # state is measured at bars 1, 2, 4, ... 256, 512, 768 ...
 VALUE: Final = "value"  # the output of a returned number
-
-
-class Bar:
-    """One bar as a script sees it; a new object each time, so that keeping it is safe."""
-
-    __slots__ = ("close", "high", "low", "open", "symbol", "ts", "values", "volume")
-
-    def __init__(  # noqa: PLR0913  # the fields of a bar
-        self, ts: float, open: float, high: float, low: float, close: float, volume: float,  # noqa: A002
-        values: dict[str, float], symbol: str,
-    ) -> None:  # fmt: skip
-        self.ts, self.open, self.high, self.low = ts, open, high, low
-        self.close, self.volume, self.values, self.symbol = close, volume, values, symbol
-
-
-class Instrument:
-    """One instrument's copy of a script: its module level, its state, what it last said."""
-
-    __slots__ = ("bars", "last", "minute", "namespace", "on_bar", "said", "state", "symbol")
-
-    def __init__(self, namespace: dict[str, Any], symbol: str) -> None:
-        self.namespace, self.symbol = namespace, symbol
-        self.on_bar: Callable[[Bar, Any], Any] = namespace.get("on_bar", _no_entry)
-        self.state: Any = {}
-        self.bars = 0
-        self.last: dict[str, float] = {}
-        self.minute, self.said = 0, 0  # minute of event time, and signals in it
-
-
-def _no_entry(bar: Bar, state: Any) -> None:
-    raise BadScript("the script defines no on_bar(bar, state)")
-
-
-class Results:
-    """What a batch gave: one number a row, and the rarer things as data."""
-
-    def __init__(self) -> None:
-        self.numbers = array("d")
-        self.signals: list[list[Any]] = []
-        self.signals_cut = 0
-        self.outputs: list[list[Any]] = []
-        self.errors: list[list[Any]] = []
-        self.errors_total = 0
-        self.log: list[list[Any]] = []
-        self.log_dropped = 0
-        self.limits: set[str] = set()
-
-    def events(self) -> dict[str, Any]:
-        """Everything but the numbers, empty parts left out."""
-        parts = {name: value for name, value in vars(self).items() if name != "numbers" and value}
-        if self.limits:
-            parts["limits"] = sorted(self.limits)
-        return parts
 
 
 class Program:
@@ -87,7 +33,7 @@ class Program:
         self.seeded = SeededRandom()
         self.facades = facades(self.seeded)
         self.baseline: dict[str, bytes] | None = None
-        self.results = Results()
+        self.results = Gathered()
         self.row = 0
         self.signalled = 0
         self.minute = 0
@@ -99,7 +45,7 @@ class Program:
         """Fresh globals of the script with its module level run."""
         own: set[type] = set()
         names: dict[str, Any] = {
-            "__builtins__": self._builtins(own) if self.vetted else builtins,
+            "__builtins__": script_builtins(own) if self.vetted else builtins,
             "__name__": "script",
             "params": dict(self.params),
             "nan": NAN,
@@ -108,24 +54,12 @@ class Program:
         }
         if self.vetted:
             names["_facade_"] = self.facades.__getitem__
-            names["_getattr_"], names["_write_"] = _guards(own)
-        else:
-            names["print"] = self._log
+            names["_getattr_"], names["_write_"] = guards(own)
+        names["print"] = self._log
         given = set(names)
         exec(self.code, names)  # noqa: S102  # what a jail is for
         names["_given_"] = given
         return names
-
-    def _builtins(self, own: set[type]) -> dict[str, Any]:
-        allowed = {name: getattr(builtins, name) for name in BUILTINS}
-
-        def build_class(body: Any, name: str, *bases: type) -> type:
-            made: type = builtins.__build_class__(body, name, *bases)
-            own.add(made)
-            return made
-
-        allowed.update(print=self._log, __build_class__=build_class, __import__=_loaded_numpy)
-        return allowed
 
     def _signal(self, name: str, value: float = 1.0, **fields: Any) -> None:
         """Publish a signal for this bar."""
@@ -162,11 +96,12 @@ class Program:
             return
         self.results.signals.append([self.row, name, value, fields])
 
-    def _log(self, *items: Any, sep: str = " ", end: str = "") -> None:
+    def _log(self, *items: Any, sep: str = " ", end: str = "\n") -> None:
         """Keep a line for the author; lines beyond the limit are counted."""
         if len(self.results.log) >= self.limits.log_lines_max:
             self.results.log_dropped += 1
             return
+        del end  # a line is a line
         text = str(sep).join([str(item)[:TEXT_CHARS_MAX] for item in items[:FIELDS_MAX]])
         self.results.log.append([self.row, text[:TEXT_CHARS_MAX]])
 
@@ -179,7 +114,7 @@ class Program:
         self.seeded.begin(symbol)
         instrument = Instrument(self.namespace(), symbol)
         if self.baseline is None:
-            self.baseline = _module_data(instrument.namespace, {})
+            self.baseline = module_data(instrument.namespace, {})
         if capsule is None:
             init = instrument.namespace.get("init")
             instrument.state = {} if init is None else init()
@@ -191,8 +126,8 @@ class Program:
     def save(self, slot: int) -> str:
         """The instrument's capsule; raises BadCapsule where state cannot be saved."""
         instrument = self.instruments[slot]
-        classes = _classes(instrument.namespace)
-        changed = _module_data(instrument.namespace, self.baseline or {})
+        classes = own_classes(instrument.namespace)
+        changed = module_data(instrument.namespace, self.baseline or {})
         module = {name: instrument.namespace[name] for name in changed}
         content = {
             "version": 1,
@@ -211,7 +146,7 @@ class Program:
         return blob.decode()
 
     def _restore(self, instrument: Instrument, capsule: str) -> None:
-        content = thaw(capsule.encode(), _classes(instrument.namespace))
+        content = thaw(capsule.encode(), own_classes(instrument.namespace))
         if not isinstance(content, dict) or content.get("version") != 1:
             raise BadCapsule("saved state is of another version")
         instrument.bars, instrument.last = content["bars"], content["last"]
@@ -222,11 +157,11 @@ class Program:
     # --- bars
 
     def run(
-        self, slots: Sequence[int], ts: Sequence[int], bars: Sequence[tuple[float, ...]],
+        self, slots: Sequence[int], ts: Sequence[int], bars: Sequence[tuple[float, float, float, float, float]],
         values: Sequence[dict[str, float]] | None,
-    ) -> Results:  # fmt: skip
+    ) -> Gathered:  # fmt: skip
         """One batch, row after row; an error costs its row, never the batch."""
-        self.results = results = Results()
+        self.results = results = Gathered()
         numbers = results.numbers
         for row, slot in enumerate(slots):
             self.row, self.signalled = row, 0
@@ -277,9 +212,9 @@ class Program:
             if type(name) is not str or not 0 < len(name) <= NAME_CHARS_MAX:
                 raise ValueError(f"an output's name must be text of 1 to {NAME_CHARS_MAX}")
             outputs[name] = None if value is None else _number(value)
-        for name, number in outputs.items():
-            if number is not None:
-                self._changed(instrument, name, number, quiet=answer[name] is False)
+        for name, output in outputs.items():
+            if output is not None:
+                self._changed(instrument, name, output, quiet=answer[name] is False)
         self.results.outputs.append([row, outputs])
         return NAN
 
@@ -319,76 +254,3 @@ def _number(value: Any) -> float:
     if number in (INFINITY, -INFINITY):
         raise ValueError("got infinity: return a finite number or None")
     return number
-
-
-def _guards(own: set[type]) -> tuple[Callable[[Any, str], Any], Callable[[Any], Any]]:
-    """Run-time guards for what vetting cannot decide: only the script's own objects pass."""
-
-    def read(target: Any, name: str) -> Any:
-        if type(target) not in own:
-            raise AttributeError(f"scripts may not read .{name} of a {type(target).__name__}")
-        return getattr(target, name)
-
-    def write(target: Any) -> Any:
-        if type(target) not in own:
-            raise TypeError(f"scripts may not change a {type(target).__name__}")
-        return target
-
-    return read, write
-
-
-def _loaded_numpy(name: str, *_: Any) -> Any:
-    """Numpy's C code looks its own modules up through the running script's built-ins."""
-    module = sys.modules.get(name) if name.split(".")[0] == "numpy" else None
-    if module is None:
-        raise ImportError("scripts cannot import at run time")
-    return module
-
-
-def _classes(namespace: dict[str, Any]) -> dict[str, type]:
-    return {
-        name: value
-        for name, value in namespace.items()
-        if isinstance(value, type) and value.__module__ == "script"
-    }
-
-
-def _module_data(namespace: dict[str, Any], baseline: dict[str, bytes]) -> dict[str, bytes]:
-    """Names of the module level that hold data which is not in `baseline` as it is now."""
-    classes = _classes(namespace)
-    found = {}
-    for name, value in namespace.items():
-        if name in namespace["_given_"] or name == "_given_" or _is_code(value):
-            continue
-        try:
-            blob = freeze(value, classes)
-        except BadCapsule:
-            if name in baseline:
-                raise
-            continue  # it never was data: a set of constants, a facade's function
-        if baseline.get(name) != blob:
-            found[name] = blob
-    return found
-
-
-def _is_code(value: object) -> bool:
-    return isinstance(value, type | types.FunctionType | types.BuiltinFunctionType | Facade)
-
-
-def script_line(error: BaseException) -> int:
-    """The innermost line of the script that the error passed, 0 if none."""
-    line, trace = 0, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == FILENAME:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def error_text(error: BaseException) -> str:
-    """Type and message, short; the message of a stranger's exception may fail itself."""
-    try:
-        text = str(error)[:TEXT_CHARS_MAX]
-    except BaseException:  # noqa: BLE001
-        text = "(no message)"
-    return f"{type(error).__name__[:NAME_CHARS_MAX]}: {text}"[:TEXT_CHARS_MAX]

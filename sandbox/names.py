@@ -24,8 +24,8 @@ EXCEPTIONS: Final = _words(
     " ZeroDivisionError"
 )
 BUILTINS: Final = EXCEPTIONS | _words(
-    "abs all any bool chr dict divmod enumerate filter float frozenset int isinstance iter len list map"
-    " max min next ord pow print range repr reversed round set slice sorted str sum tuple zip"
+    "abs all any bool chr dict divmod enumerate filter float frozenset int isinstance iter len list"
+    " map max min next ord pow print range repr reversed round set slice sorted str sum tuple zip"
 )
 API: Final = _words("log nan params signal")
 
@@ -56,8 +56,10 @@ MODULES: Final[dict[str, frozenset[str]]] = {
     "collections": _words("Counter OrderedDict defaultdict deque"),
     "functools": _words("partial reduce"),
     "heapq": _words("heapify heappop heappush heappushpop heapreplace nlargest nsmallest"),
-    "itertools": _words("accumulate chain combinations compress dropwhile islice pairwise"
-                        " permutations product starmap takewhile zip_longest"),
+    "itertools": _words(
+        "accumulate chain combinations compress dropwhile islice pairwise"
+        " permutations product starmap takewhile zip_longest"
+    ),
     "math": MATH,
     "numpy": NUMPY,
     "random": _words("choice gauss randint random sample shuffle uniform"),

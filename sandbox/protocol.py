@@ -105,7 +105,7 @@ def read_results(numbers: bytes, blob: bytes, rows: int, limits: Limits) -> Resu
 
 
 _PARTS: Final = frozenset(
-    "signals signals_cut outputs errors errors_total log log_dropped limits".split()
+    ["signals", "signals_cut", "outputs", "errors", "errors_total", "log", "log_dropped", "limits"]
 )
 
 
@@ -155,7 +155,8 @@ def _list[T](value: Json, read: Callable[[Json], T], length_max: int) -> list[T]
 
 
 def _pair(value: Json) -> tuple[Json, Json]:
-    return _items(value, 2)
+    first, second = _items(value, 2)
+    return first, second
 
 
 def _items(value: Json, count: int) -> Any:

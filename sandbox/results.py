@@ -37,8 +37,10 @@ class Results:
     """One batch of one script.
 
     `outcome`: done (whatever single rows raised), refused (the breaker is open, nothing ran), or
-    why it was cut: deadline, memory, state, output, crashed, forbidden, protocol. After any of
-    these but memory, state and output there are no rows. `cpu_ns` is what it cost.
+    why it was cut: deadline, memory, state, output, crashed, forbidden, protocol, error (it
+    could not be started again) or lost (the zygote is gone; no fault of the script). There are
+    rows after done, and after memory, state and output that single rows met. `cpu_ns` is what
+    it cost.
     """
 
     numbers: NDArray[np.float64] = field(default_factory=_no_numbers)
@@ -58,7 +60,7 @@ class Results:
     restarted: bool = False  # the process was started anew before this batch
 
     def joined(self, other: Self) -> Self:
-        """This batch followed by `other`, as one."""
+        """The results of both batches, `other` being the later one."""
         shift = len(self.numbers)
         moved = [replace(item, row=item.row + shift) for item in other.signals]
         failed = [replace(item, row=item.row + shift) for item in other.errors]

@@ -30,7 +30,9 @@ RULES: Final[dict[str, Rule]] = {
     "underscore": _error("Choose a name that does not start with _"),
     "reserved": _error("Choose another name"),
     "attribute": _error("Use an attribute that scripts may read; docs/scripts.md lists them"),
-    "foreign-write": _error("Change only items of your own data and attributes of your own objects"),
+    "foreign-write": _error(
+        "Change only items of your own data and attributes of your own objects"
+    ),
     "import": _error("Import only what scripts have; docs/scripts.md lists it"),
     "statement": _error("Use plain functions, if, for, while and try"),
     "class": _error("Write a plain class with __init__ and methods"),
@@ -41,5 +43,7 @@ RULES: Final[dict[str, Rule]] = {
     "restricted": _error("Write it without this construct"),
     "build": _error("Correct build(): it runs once, and must return nodes made by ta"),
     "load": _error("Correct the module level or init(): it runs once per instrument"),
-    "facade": Rule("warning", "This name is missing at run time; docs/scripts.md lists what is there"),
+    "facade": Rule(
+        "warning", "This name is missing at run time; docs/scripts.md lists what is there"
+    ),
 }

@@ -3,8 +3,9 @@
 `begin` and `finish` are apart so that many scripts can work at the same time.
 """
 
+import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -13,8 +14,9 @@ import orjson
 
 from sandbox import protocol
 from sandbox.breaker import Breaker
-from sandbox.errors import BadCapsule, BadScript, JailFailed, SandboxError
-from sandbox.jail import Answer, Jail
+from sandbox.errors import BadCapsule, BadScript, JailFailed, SandboxError, SandboxUnavailable
+from sandbox.graph import Declared, declared
+from sandbox.jail import MS_NS, Answer, Jail
 from sandbox.nursery import Nursery
 from sandbox.report import Finding, Report
 from sandbox.results import Results
@@ -56,11 +58,12 @@ class Runner:
         self.breaker = Breaker()
         self.known: dict[int, Known] = {}
         self.restarted = False
-        self.report, self.style, self.graph = self._load()
+        self.report, self.style, self.declared = self._load()
 
     # --- life
 
-    def _load(self) -> tuple[Report, str, dict[str, Any] | None]:
+    def _load(self) -> tuple[Report, str, Declared | None]:
+        """Start a process and load the script: Refused, JailFailed or SandboxUnavailable if not."""
         self.jail: Jail = self.nursery.spawn(self.script.limits)
         try:
             answer = self._load_answer()
@@ -83,25 +86,28 @@ class Runner:
         self.jail.ask(Op.LOAD, length=len(payload))
         return self.jail.collect(self.script.limits.load_ms_max, "load_ms_max")
 
-    def _read_load(
-        self, answer: Answer, content: Any
-    ) -> tuple[Report, str, dict[str, Any] | None]:  # fmt: skip
+    def _read_load(self, answer: Answer, content: Any) -> tuple[Report, str, Declared | None]:
         digest = source_digest(self.script.source)
         if not isinstance(content, dict):
             raise protocol.violation("a load answered by something else")
         report = Report(digest, "unknown", ())
         if "report" in content:
             report = protocol.read_report(content["report"], digest)
-        if answer.reply.status == Status.DONE:
-            style, graph = content.get("style"), content.get("graph")
-            if style not in ("imperative", "declarative") or (style == "declarative") != (
-                isinstance(graph, dict)
-            ):
-                raise protocol.violation("a script of unknown style")
-            return replace(report, style=style), style, graph
-        if "report" in content:
-            raise Refused(report)
-        raise Refused(_failed_report(digest, *protocol.read_refusal(content)))
+        if answer.reply.status != Status.DONE:
+            if "report" in content:
+                raise Refused(report)
+            line, text = protocol.read_refusal(content)
+            raise Refused(_failed_report(digest, "load", line, text))
+        style, graph = content.get("style"), content.get("graph")
+        if style == "imperative":
+            return replace(report, style="imperative"), style, None
+        if style != "declarative" or not isinstance(graph, dict):
+            raise protocol.violation("a script of unknown style")
+        try:
+            made = declared(graph, self.script.limits)
+        except BadScript as error:
+            raise Refused(_failed_report(digest, "build", *_line_of(str(error)))) from None
+        return replace(report, style="declarative"), style, made
 
     def _ready(self) -> None:
         """Start the process again where it is gone, with every instrument as last saved."""
@@ -220,6 +226,8 @@ class Runner:
             return self._failed(failed)
         except BadScript as error:
             return Results(outcome="error", message=str(error))
+        except SandboxUnavailable as error:
+            return Results(outcome="lost", message=str(error))
         return None
 
     def finish(self, rows: int) -> Results:
@@ -230,7 +238,7 @@ class Runner:
             if answer.reply.status != Status.DONE:
                 text = self._refusal(answer)[1]
                 memory = text.startswith("MemoryError")
-                raise self.jail.end("memory" if memory else "crashed", text)  # noqa: TRY301
+                raise self.jail.end("memory" if memory else "crashed", text)
             results = self._checked(
                 lambda: protocol.read_results(answer.numbers, answer.blob, rows, limits)
             )
@@ -248,6 +256,14 @@ class Runner:
             results, outcome=outcome, message=message, cpu_ns=answer.cpu_ns,
             wall_ns=answer.wall_ns, restarted=restarted,
         )  # fmt: skip
+
+    def due_ns(self) -> int:
+        """When the batch that is running must be done, on the monotonic clock."""
+        return self.jail.started_ns + self.script.limits.batch_ms_max * MS_NS
+
+    def left_ms(self) -> float:
+        """Milliseconds until then, 0 if it has passed."""
+        return max(self.due_ns() - time.monotonic_ns(), 0) / MS_NS
 
     def _write(self, bars: Bars) -> None:
         rows, values = len(bars), list(bars.values)
@@ -273,19 +289,19 @@ class Runner:
     def _refusal(self, answer: Answer) -> tuple[int, str]:
         return self._checked(lambda: protocol.read_refusal(protocol.read_json(answer.blob)))
 
-    def _checked[T](self, read: "Any") -> "T":
+    def _checked[T](self, read: Callable[[], T]) -> T:
         """Read a reply; a jail that breaks the protocol is ended."""
         try:
-            return read()  # type: ignore[no-any-return]
+            return read()
         except JailFailed as failed:
             raise self.jail.end(failed.outcome, failed.message) from None
 
     def _failed(self, failed: JailFailed) -> Results:
         self.jail.close()
+        if not self.nursery.alive:  # no fault of the script
+            return Results(outcome="lost", message="the process that starts scripts is gone")
         self._strike(failed.outcome, failed.message)
-        return Results(
-            outcome=failed.outcome, message=failed.message, traceback=failed.traceback
-        )
+        return Results(outcome=failed.outcome, message=failed.message, traceback=failed.traceback)
 
     def _strike(self, outcome: str, message: str) -> None:
         self.breaker = self.breaker.after(
@@ -296,7 +312,13 @@ class Runner:
         )
 
 
-def _failed_report(digest: str, line: int, text: str) -> Report:
+def _failed_report(digest: str, rule: str, line: int, text: str) -> Report:
     """What failed when the module level, init() or build() ran for the first time."""
-    finding = Finding("load", "error", line, 1 if line else 0, text, RULES["load"].instead)
+    finding = Finding(rule, "error", line, 1 if line else 0, text, RULES[rule].instead)
     return Report(digest, "unknown", (finding,))
+
+
+def _line_of(text: str) -> tuple[int, str]:
+    """The line that a message begins with, and the rest."""
+    found = re.match(r"line (\d+): ", text)
+    return (int(found.group(1)), text[found.end() :]) if found else (0, text)

@@ -28,17 +28,20 @@ class Findings:
         self.found: dict[tuple[str, int, int], Finding] = {}
 
     def add(self, rule: str, line: int, column: int, seen: str) -> None:
+        """Note a finding."""
         if len(self.found) < FINDINGS_MAX:
             severity, instead = RULES[rule].severity, RULES[rule].instead
             finding = Finding(rule, severity, line, column, _clean(seen), instead)
             self.found.setdefault((rule, line, column), finding)
 
     def at(self, rule: str, node: ast.AST, seen: str) -> None:
+        """Note a finding at the place of a node."""
         column = getattr(node, "col_offset", -1) + 1
         self.add(rule, getattr(node, "lineno", 0), column, seen)
 
     @property
     def refused(self) -> bool:
+        """True once something was found that speaks against the script."""
         return any(finding.severity == "error" for finding in self.found.values())
 
 

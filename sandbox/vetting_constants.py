@@ -55,7 +55,7 @@ def _apply(node: ast.BinOp, left: int | None, right: int | None) -> int | str | 
         case ast.Mult():
             return _bounded(left * right)
         case ast.Pow():
-            return left**right
+            return int(left**right)
         case ast.LShift():
             return left << right
         case _:

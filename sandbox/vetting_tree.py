@@ -5,6 +5,8 @@ answer depends on the object: reading a name that foreign objects have too, and 
 attributes of anything but `self`.
 """
 
+# ruff: noqa: D102, N802  # visitors are named and called by the base class
+
 import ast
 import difflib
 from collections.abc import Callable
@@ -34,7 +36,7 @@ _PHRASES = {
 }
 
 
-class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
+class ScriptTransformer(RestrictingNodeTransformer):
     """Refuses what scripts may not do and returns the tree to compile."""
 
     def __init__(self, names: Scan, refuse: Refuse) -> None:
@@ -65,7 +67,7 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
 
     # --- names and attributes
 
-    def visit_Name(self, node: ast.Name) -> Visited:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> Visited:
         if not isinstance(node.ctx, ast.Load):
             return super().visit_Name(node)
         if node.id.startswith("_") and node.id != "_":
@@ -75,10 +77,10 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
             self.refuse("name", node, f"Unknown name {node.id!r}{near}")
         return node
 
-    def visit_Attribute(self, node: ast.Attribute) -> Visited:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> Visited:
         name, base = node.attr, node.value
         context = node.ctx
-        visited = super().visit_Attribute(node)
+        visited: Visited = super().visit_Attribute(node)
         if isinstance(context, ast.Store):
             return self._stored(visited, base)
         if isinstance(context, ast.Del):
@@ -117,7 +119,7 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
             self.refuse("foreign-write", visited, f"Writing attribute {visited.attr!r}")
         return visited
 
-    def visit_Subscript(self, node: ast.Subscript) -> Visited:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> Visited:
         return self.node_contents_visit(node)  # no reachable object is shared, so items are free
 
     def visit_keyword(self, node: ast.keyword) -> Visited:
@@ -131,22 +133,22 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
             self.refuse("statement", node.target, "Async comprehension")
         return self.node_contents_visit(node)
 
-    def visit_Call(self, node: ast.Call) -> Visited:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> Visited:
         name = node.func.id if isinstance(node.func, ast.Name) else None
         if name == "range" and any((integer(item) or 0) > REPEAT_MAX for item in node.args):
             self.refuse("constant", node, f"A range of more than {REPEAT_MAX} steps")
-        visited = super().visit_Call(node)
+        visited: Visited = super().visit_Call(node)
         if isinstance(visited.func, ast.Name) and visited.func.id == "_apply_":
             visited.func = visited.args.pop(0)
         return visited
 
-    def visit_Assign(self, node: ast.Assign) -> Visited:  # noqa: N802
+    def visit_Assign(self, node: ast.Assign) -> Visited:
         return self.node_contents_visit(node)
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> Visited:  # noqa: N802
+    def visit_AugAssign(self, node: ast.AugAssign) -> Visited:
         return self.node_contents_visit(node)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> Visited:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Visited:
         """The annotation is checked and dropped, so that it is never evaluated."""
         self.visit(node.annotation)
         if node.value is None:
@@ -154,14 +156,14 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
         assign = ast.Assign([self.visit(node.target)], self.visit(node.value))
         return ast.copy_location(assign, node)
 
-    def visit_Global(self, node: ast.Global) -> Visited:  # noqa: N802
+    def visit_Global(self, node: ast.Global) -> Visited:
         for name in node.names:
             self.check_name(node, name)
         return node
 
     # --- imports become facades
 
-    def visit_Import(self, node: ast.Import) -> Visited:  # noqa: N802
+    def visit_Import(self, node: ast.Import) -> Visited:
         super().visit_Import(node)
         assigns = []
         for alias in node.names:
@@ -171,7 +173,7 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
             assigns.append(ast.Assign([target], _facade(alias.name)))
         return [ast.copy_location(assign, node) for assign in assigns]
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> Visited:  # noqa: N802
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> Visited:
         super().visit_ImportFrom(node)
         module = node.module or ""
         if node.level or module not in MODULES:
@@ -192,7 +194,7 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
 
     # --- definitions
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> Visited:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Visited:
         arguments = node.args.posonlyargs + node.args.args
         names = {item.arg for item in arguments + node.args.kwonlyargs}
         own = self.own[-1] - names
@@ -202,18 +204,18 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
             self.refuse("class", node.decorator_list[0], "Decorator")
         self.own.append(own)
         was_in_class, self.in_class = self.in_class, False
-        visited = super().visit_FunctionDef(node)
+        visited: Visited = super().visit_FunctionDef(node)
         self.in_class = was_in_class
         self.own.pop()
         visited.returns = None
         return visited
 
     def visit_arg(self, node: ast.arg) -> Visited:
-        visited = super().visit_arg(node)
+        visited: Visited = super().visit_arg(node)
         visited.annotation = None
         return visited
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> Visited:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> Visited:
         self.check_name(node, node.name)
         for base in node.bases:
             if not isinstance(base, ast.Name) or base.id not in self.names.classes:
@@ -227,33 +229,33 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
 
     # --- statements with a rule of their own
 
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> Visited:  # noqa: N802
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> Visited:
         if node.type is None:
             self.refuse("exception", node, "A bare except")
         return super().visit_ExceptHandler(node)
 
-    def visit_While(self, node: ast.While) -> Visited:  # noqa: N802
+    def visit_While(self, node: ast.While) -> Visited:
         if isinstance(node.test, ast.Constant) and node.test.value and not _leaves(node.body):
             self.refuse("endless", node, "An endless loop")
         return super().visit_While(node)
 
-    def visit_With(self, node: ast.With) -> Visited:  # noqa: N802
+    def visit_With(self, node: ast.With) -> Visited:
         self.not_allowed(node)
 
-    def visit_YieldFrom(self, node: ast.YieldFrom) -> Visited:  # noqa: N802
+    def visit_YieldFrom(self, node: ast.YieldFrom) -> Visited:
         self.not_allowed(node)
 
-    def visit_TemplateStr(self, node: ast.AST) -> Visited:  # noqa: N802
+    def visit_TemplateStr(self, node: ast.AST) -> Visited:
         self.not_allowed(node)
 
     # --- constants
 
-    def visit_Constant(self, node: ast.Constant) -> Visited:  # noqa: N802
+    def visit_Constant(self, node: ast.Constant) -> Visited:
         if type(node.value) is int and node.value.bit_length() > INTEGER_BITS_MAX:
             self.refuse("constant", node, f"A literal of {node.value.bit_length()} bits")
         return super().visit_Constant(node)
 
-    def visit_BinOp(self, node: ast.BinOp) -> Visited:  # noqa: N802
+    def visit_BinOp(self, node: ast.BinOp) -> Visited:
         seen = bomb(node)
         if seen:
             self.refuse("constant", node, seen)
@@ -264,7 +266,7 @@ class ScriptTransformer(RestrictingNodeTransformer):  # type: ignore[misc]
                 self.refuse("format", node, f"Format width {wide}")
         return super().visit_BinOp(node)
 
-    def visit_FormattedValue(self, node: ast.FormattedValue) -> Visited:  # noqa: N802
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> Visited:
         if isinstance(node.format_spec, ast.JoinedStr):
             parts = node.format_spec.values
             if not all(isinstance(part, ast.Constant) for part in parts):

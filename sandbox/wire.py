@@ -48,10 +48,12 @@ class Request:
     length: int
 
     def pack(self) -> bytes:
+        """The fixed bytes that cross the socket."""
         return _REQUEST.pack(self.op, self.sequence, self.rows, self.values, self.length)
 
     @classmethod
     def unpack(cls, raw: bytes) -> Self:
+        """The message of such bytes."""
         return cls(*_REQUEST.unpack(raw))
 
 
@@ -66,10 +68,12 @@ class Reply:
     length: int
 
     def pack(self) -> bytes:
+        """The fixed bytes that cross the socket."""
         return _REPLY.pack(self.op, self.status, self.sequence, self.rows, self.length)
 
     @classmethod
     def unpack(cls, raw: bytes) -> Self:
+        """The message of such bytes."""
         return cls(*_REPLY.unpack(raw))
 
 

@@ -144,7 +144,8 @@ def barssince(condition: Series) -> Series:
 @word
 def clip(x: Any, low: Any, high: Any) -> Series:
     """`x` held between `low` and `high`."""
-    return operators.smaller(operators.larger(as_series(x), as_series(low)), as_series(high))
+    least: Series = operators.larger(as_series(x), as_series(low))
+    return operators.smaller(least, as_series(high))
 
 
 @word

@@ -24,7 +24,7 @@ MESSAGE_BYTES_MAX: Final = 4_096
 CHILD_DESCRIPTORS: Final = 4
 
 
-def main(control_fd: int, host_pid: int, landlock_required: bool) -> NoReturn:  # noqa: FBT001
+def main(control_fd: int, host_pid: int, landlock_required: bool) -> NoReturn:
     """Serve spawn and reap requests on `control_fd` until the worker is gone."""
     control = socket.socket(fileno=control_fd)
     try:
@@ -52,9 +52,9 @@ def _watch(host_pid: int) -> int:
     return watch
 
 
-def _serve(control: socket.socket, watch: int, landlock_required: bool) -> None:  # noqa: FBT001
+def _serve(control: socket.socket, watch: int, landlock_required: bool) -> None:
     while True:
-        ready, _, _ = select.select([control, watch], [], [])
+        ready, _, _ = select.select([control.fileno(), watch], [], [])
         if watch in ready:
             return  # every jail dies with this process
         message, descriptors = _receive(control)
@@ -83,7 +83,7 @@ def _spawn(
     control: socket.socket,
     request: dict[str, Any],
     descriptors: list[int],
-    landlock_required: bool,  # noqa: FBT001
+    landlock_required: bool,
 ) -> None:
     spawn = Spawn(
         zygote_pid=os.getpid(),
