@@ -19,6 +19,7 @@ INFINITY: Final = float("inf")
 SECOND_NS: Final = 1_000_000_000
 MINUTE_NS: Final = 60 * SECOND_NS
 STATE_CHECK_BARS: Final = 256  # state is measured at bars 1, 2, 4, ... 256, 512, 768 ...
+Prices = tuple[float, float, float, float, float]  # open high low close volume
 VALUE: Final = "value"  # the output of a returned number
 
 
@@ -157,7 +158,7 @@ class Program:
     # --- bars
 
     def run(
-        self, slots: Sequence[int], ts: Sequence[int], bars: Sequence[tuple[float, float, float, float, float]],
+        self, slots: Sequence[int], ts: Sequence[int], bars: Sequence[Prices],
         values: Sequence[dict[str, float]] | None,
     ) -> Gathered:  # fmt: skip
         """One batch, row after row; an error costs its row, never the batch."""

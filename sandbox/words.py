@@ -83,8 +83,8 @@ def _one(name: str, *series: Series, **options: Any) -> Series:
 @word
 def crossover(x: Any, y: Any) -> Series:
     """Whether `x` is above `y` now and was not a bar ago."""
-    x, y = as_series(x), as_series(y)
-    return (x > y) & (operators.earlier(x, 1) <= operators.earlier(y, 1))
+    upper, lower = as_series(x), as_series(y)
+    return (upper > lower) & (operators.earlier(upper, 1) <= operators.earlier(lower, 1))
 
 
 @word
