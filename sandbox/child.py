@@ -18,7 +18,7 @@ import orjson
 from sandbox import lockdown
 from sandbox.builder import build_graph
 from sandbox.errors import BadScript
-from sandbox.gathered import error_text, script_line
+from sandbox.gathered import error_text, plain, script_line
 from sandbox.language import Program
 from sandbox.limits import Limits
 from sandbox.vetting import FILENAME, vetted_code
@@ -26,6 +26,7 @@ from sandbox.wire import (
     CELL_BYTES,
     FIXED_COLUMNS,
     REQUEST_BYTES,
+    TEXT_CHARS_MAX,
     Op,
     Reply,
     Request,
@@ -198,8 +199,9 @@ def _unvetted(source: str) -> tuple[types.CodeType, str]:
 def _dumps(content: Any) -> bytes:
     try:
         return orjson.dumps(content)
-    except orjson.JSONEncodeError as error:  # text that is no text: lone surrogates
-        return orjson.dumps({"error": f"output cannot be sent: {error}"[:200], "line": 0})
+    except orjson.JSONEncodeError as error:  # only unvetted code gets this far
+        text = plain(f"output cannot be sent: {error}"[:TEXT_CHARS_MAX])
+        return orjson.dumps({"errors": [[0, 0, text]], "errors_total": 1})
 
 
 def prepare() -> None:

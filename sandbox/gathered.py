@@ -39,10 +39,15 @@ def script_line(error: BaseException) -> int:
     return line
 
 
+def plain(text: str) -> str:
+    """The text as UTF-8 can carry it: half characters become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def error_text(error: BaseException) -> str:
     """Type and message, short; the message of a stranger's exception may fail itself."""
     try:
         text = str(error)[:TEXT_CHARS_MAX]
     except BaseException:  # noqa: BLE001
         text = "(no message)"
-    return f"{type(error).__name__[:NAME_CHARS_MAX]}: {text}"[:TEXT_CHARS_MAX]
+    return plain(f"{type(error).__name__[:NAME_CHARS_MAX]}: {text}"[:TEXT_CHARS_MAX])

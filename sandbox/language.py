@@ -8,7 +8,7 @@ from typing import Any, Final
 from sandbox.capsule import freeze, thaw
 from sandbox.errors import BadCapsule, BadScript
 from sandbox.facades import SeededRandom, facades
-from sandbox.gathered import Gathered, error_text, script_line
+from sandbox.gathered import Gathered, error_text, plain, script_line
 from sandbox.guards import guards, script_builtins
 from sandbox.instrument import Bar, Instrument, module_data, own_classes
 from sandbox.limits import Limits
@@ -81,8 +81,9 @@ class Program:
                 f"more than {self.limits.signals_per_bar_max} signals in one bar"
                 " (limit signals_per_bar_max)"
             )
+        said = {key: plain(item) if type(item) is str else item for key, item in fields.items()}
         number = _number(value)
-        self._publish(instrument, name, None if number != number else number, fields)
+        self._publish(instrument, plain(name), None if number != number else number, said)
 
     def _publish(
         self, instrument: Instrument, name: str, value: float | None, fields: dict[str, Any]
@@ -104,7 +105,7 @@ class Program:
             return
         del end  # a line is a line
         text = str(sep).join([str(item)[:TEXT_CHARS_MAX] for item in items[:FIELDS_MAX]])
-        self.results.log.append([self.row, text[:TEXT_CHARS_MAX]])
+        self.results.log.append([self.row, plain(text[:TEXT_CHARS_MAX])])
 
     # --- instruments
 
@@ -212,10 +213,10 @@ class Program:
         for name, value in answer.items():
             if type(name) is not str or not 0 < len(name) <= NAME_CHARS_MAX:
                 raise ValueError(f"an output's name must be text of 1 to {NAME_CHARS_MAX}")
-            outputs[name] = None if value is None else _number(value)
+            outputs[plain(name)] = None if value is None else _number(value)
         for name, output in outputs.items():
             if output is not None:
-                self._changed(instrument, name, output, quiet=answer[name] is False)
+                self._changed(instrument, name, output, quiet=answer.get(name) is False)
         self.results.outputs.append([row, outputs])
         return NAN
 

@@ -4,6 +4,7 @@ import os
 import select
 from collections import deque
 from collections.abc import Mapping, Sequence
+from weakref import WeakSet
 
 from sandbox.errors import JailFailed
 from sandbox.lockdown import check_machine, undumpable
@@ -30,6 +31,7 @@ class JailPool:
         self.landlock_required = landlock_required
         self.at_once = at_once or os.cpu_count() or 1
         self.nursery = Nursery(landlock_required=landlock_required)
+        self.runners: WeakSet[Runner] = WeakSet()
 
     def __enter__(self) -> "JailPool":
         return self
@@ -39,6 +41,8 @@ class JailPool:
 
     def close(self) -> None:
         """End every script and the zygote."""
+        for runner in list(self.runners):
+            runner.close()
         self.nursery.close()
 
     def load(self, script: Script) -> Runner:
@@ -50,7 +54,9 @@ class JailPool:
         if not self.nursery.alive:
             self.nursery.close()
             self.nursery = Nursery(landlock_required=self.landlock_required)
-        return Runner(self.nursery, script)
+        runner = Runner(self.nursery, script)
+        self.runners.add(runner)
+        return runner
 
     def vet(self, script: Script) -> Report:
         """Findings of vetting and of a first run, all of it inside a jail."""
