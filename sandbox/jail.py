@@ -27,6 +27,7 @@ from sandbox.wire import (
 F_ADD_SEALS: Final = 1033
 F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_FUTURE_WRITE = 1, 2, 4, 16
 TRACEBACK_MS: Final = 15  # how long a doomed jail may take to say where it was
+QUIET_MS: Final = 2  # after its first line; the rest follows at once
 COMPLAINT_BYTES_MAX: Final = 16 * 1024
 MS_NS: Final = 1_000_000
 
@@ -188,11 +189,10 @@ class Jail:
         said = b""
         end_ns = time.monotonic_ns() + TRACEBACK_MS * MS_NS
         while (left_ns := end_ns - time.monotonic_ns()) > 0 and len(said) < COMPLAINT_BYTES_MAX:
-            if not self._readable(self.complaints, left_ns / MS_NS):
+            quiet_ms = QUIET_MS if read_traceback(said) else left_ns / MS_NS
+            if not self._readable(self.complaints, quiet_ms):
                 break
             said += os.read(self.complaints, COMPLAINT_BYTES_MAX)
-            if read_traceback(said):
-                break
         return self.end(
             "deadline", f"took longer than {budget_ms} ms (limit {limit})", read_traceback(said)
         )

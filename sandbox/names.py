@@ -77,6 +77,8 @@ _METHODS: Final = _words(
     # str
     " capitalize endswith find isalpha isdigit islower isupper join lower lstrip partition replace"
     " rfind rpartition rsplit rstrip split splitlines startswith strip title upper"
+    # what errors and StopIteration tell, and scripts like to call their own things
+    " name value"
     # numbers
     " bit_length is_integer real imag"
     # ndarray

@@ -9,12 +9,12 @@ attributes of anything but `self`.
 
 import ast
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from RestrictedPython.transformer import INSPECT_ATTRIBUTES, RestrictingNodeTransformer
 
-from sandbox.names import API, BUILTINS, MODULES, SAFE_ATTRIBUTES, foreign_attributes
+from sandbox.names import API, BAR, BUILTINS, MODULES, SAFE_ATTRIBUTES, foreign_attributes
 from sandbox.vetting_constants import (
     INTEGER_BITS_MAX,
     REPEAT_MAX,
@@ -48,6 +48,8 @@ class ScriptTransformer(RestrictingNodeTransformer):
             if entry in names.functions:
                 arguments = names.functions[entry].args
                 self.foreign |= {item.arg for item in arguments.posonlyargs + arguments.args}
+        on_bar = names.functions.get("on_bar")
+        self.bar = on_bar.args.args[0].arg if on_bar is not None and on_bar.args.args else "bar"
         self.declarative = "build" in names.functions
         self.own: list[frozenset[str]] = [frozenset()]  # names that stand for `self`, by scope
         self.in_class = False
@@ -59,7 +61,7 @@ class ScriptTransformer(RestrictingNodeTransformer):
         rule = next((rule for phrase, rule in _PHRASES.items() if phrase in info), "restricted")
         self.refuse(rule, node, info.rstrip("."))
 
-    def _near(self, name: str, names: frozenset[str] | set[str]) -> str:
+    def _near(self, name: str, names: Collection[str]) -> str:
         """The nearest names; only for the first few, because the search is slow."""
         self.hints += 1
         close = difflib.get_close_matches(name[:40], names, n=2) if self.hints <= HINTS_MAX else []
@@ -88,10 +90,7 @@ class ScriptTransformer(RestrictingNodeTransformer):
             return visited
         if name.startswith("_") or name in INSPECT_ATTRIBUTES:
             return visited  # refused above
-        if not self._readable(name):
-            near = self._near(name, SAFE_ATTRIBUTES | self.names.attributes)
-            self.refuse("attribute", node, f"Attribute {name!r}{near}")
-        self._warn_missing(node, base)
+        self._check_read(node, base)
         if name in SAFE_ATTRIBUTES or name not in foreign_attributes():
             return ast.copy_location(ast.Attribute(node.value, name, ast.Load()), node)
         return visited
@@ -102,11 +101,19 @@ class ScriptTransformer(RestrictingNodeTransformer):
             return True
         return self.declarative and name not in foreign_attributes()
 
-    def _warn_missing(self, node: ast.Attribute, base: ast.expr) -> None:
-        module = self.names.modules.get(base.id) if isinstance(base, ast.Name) else None
-        if module in MODULES and node.attr not in MODULES[module]:
-            near = self._near(node.attr, MODULES[module])
-            self.refuse("facade", node, f"Scripts have no {module}.{node.attr}{near}")
+    def _check_read(self, node: ast.Attribute, base: ast.expr) -> None:
+        """Refuse a name that scripts may not read; warn where only this module lacks it."""
+        name, owner = node.attr, base.id if isinstance(base, ast.Name) else ""
+        readable = self._readable(name)
+        module = self.names.modules.get(owner, "")
+        if module in MODULES and name not in MODULES[module]:
+            near = self._near(name, MODULES[module])
+            rule = "facade" if readable else "attribute"
+            self.refuse(rule, node, f"Scripts have no {module}.{name}{near}")
+        elif not readable:
+            known = BAR if owner == self.bar else SAFE_ATTRIBUTES | self.names.attributes
+            near = self._near(name, known)
+            self.refuse("attribute", node, f"Attribute {name!r}{near}")
 
     def _stored(self, visited: ast.Attribute, base: ast.expr) -> ast.Attribute:
         root = base
