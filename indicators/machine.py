@@ -42,7 +42,25 @@ def start_of(typing_context: Any, array: Any) -> Any:  # noqa: ARG001
     return types.CPointer(array.dtype)(array), generate
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _read(kind: Any, dimensions: int) -> Any:
+    return types.Array(kind, dimensions, "C", readonly=True)
+
+
+SIGNATURE = types.int64(
+    _read(types.int64, 2),
+    _read(types.int64, 1),
+    _read(types.float64, 1),
+    _read(types.float64, 1),
+    _read(types.int64, 1),
+    types.float64[:, ::1],
+    _read(types.int64, 1),
+    _read(types.float64, 2),
+    _read(types.uint8, 1),
+    types.float64[:, ::1],
+)
+
+
+@numba.njit(SIGNATURE, cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def execute(
     instructions: Any,
     operands: Any,
@@ -67,7 +85,7 @@ def execute(
             return row
     fields, width = columns.shape[0], state.shape[1]
     registers, cells_max = places[outputs.shape[0]], places[outputs.shape[0] + 1]
-    stride = min(rows, BLOCK_ROWS)
+    stride = max(1, min(rows, BLOCK_ROWS))
     scratch = np.empty(registers * stride + cells_max)
     for k in range(constants.size):
         scratch[(fields + k) * stride : (fields + k + 1) * stride] = constants[k]

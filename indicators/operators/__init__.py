@@ -54,6 +54,7 @@ from indicators.operators.elementwise import (
     square_root,
 )
 from indicators.operators.memory import (
+    after,
     earlier,
     first_value,
     last_known,
@@ -83,6 +84,7 @@ from indicators.operators.windows import (
 )
 
 __all__ = [
+    "after",
     "arctangent",
     "ceiling",
     "choose",

@@ -2,7 +2,7 @@
 
 import math
 
-from indicators.bounds import Window
+from indicators.bounds import Shift, Window
 from indicators.declare import SEEN, Missing, State, Value, forever, inline, operator
 
 HEAD, LAG_RING = 1, 2
@@ -14,6 +14,12 @@ KEY, KEPT, EARLIER = 1, 2, 3
 def row_number(s: State) -> float:
     """Rows of this instrument so far: 1 on its first."""
     return s[SEEN]
+
+
+@operator(state=lambda rows: 0, warmup=lambda rows: rows, missing=Missing.ROWS)  # noqa: ARG005
+def after(s: State, x: Value, rows: Shift) -> float:  # noqa: ARG001
+    """`x`, but nothing on the instrument's first `rows` rows."""
+    return x
 
 
 @operator(state=lambda rows: 1 + rows, warmup=lambda rows: rows, missing=Missing.SPREAD)
