@@ -102,10 +102,12 @@ class Jail:
         self.started_ns = self.cpu_before_ns = 0
         self.reap: Callable[[int], dict[str, Any]] = _not_started
         self.usage: dict[str, Any] = {}
+        self.born_bytes = 0
 
     def born(self, pid: int, pidfd: int, reap: Callable[[int], dict[str, Any]]) -> None:
         """The zygote has forked the process."""
         self.pid, self.pidfd, self.reap = pid, pidfd, reap
+        self.born_bytes = self.memory_bytes()
 
     @property
     def alive(self) -> bool:

@@ -63,7 +63,9 @@ def pool() -> Iterator[JailPool]:
 @pytest.fixture(scope="session")
 def neighbour(pool: JailPool) -> Iterator[Callable[[], None]]:
     """A healthy script beside the hostile ones; call it to prove that it still is."""
-    source = "def on_bar(bar, state):\n    state['n'] = state.get('n', 0) + 1\n    return state['n']\n"
+    source = (
+        "def on_bar(bar, state):\n    state['n'] = state.get('n', 0) + 1\n    return state['n']\n"
+    )
     runner = pool.load(Script("neighbour", source))
     said = 0
 

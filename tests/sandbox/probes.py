@@ -5,6 +5,8 @@ succeed in an ordinary process, so that a probe which proves nothing is found ou
 the process id of the worker (of a bystander, outside a jail).
 """
 
+# ruff: noqa: E501  # scripts of strangers, as they are
+
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,7 +58,11 @@ def _sockets() -> list[Probe]:
     }
     unsure = {"vsock", "alg", "tcp6"}
     return [
-        Probe(f"socket_{name}", f"return socket.socket(socket.{kind}).fileno() >= 0", name not in unsure)
+        Probe(
+            f"socket_{name}",
+            f"return socket.socket(socket.{kind}).fileno() >= 0",
+            name not in unsure,
+        )
         for name, kind in kinds.items()
     ]
 

@@ -1,5 +1,7 @@
 """Scripts that eat, flood, lie and crash: cut at their limit, named, and nobody else notices."""
 
+# ruff: noqa: E501  # scripts of strangers, as they are
+
 import os
 import signal
 import subprocess
@@ -45,9 +47,7 @@ def test_an_endless_script_is_killed_soon_after_its_deadline(name: str, attack: 
     before_kib, late_ms = resident_kib(), []
     for _ in range(2):  # the machine may be busy once
         start = time.monotonic()
-        results = attack(
-            f"def on_bar(bar, state):\n    {HUNGRY[name]}\n", batch_ms_max=DEADLINE_MS
-        )
+        results = attack(f"def on_bar(bar, state):\n    {HUNGRY[name]}\n", batch_ms_max=DEADLINE_MS)
         assert results.outcome in ("deadline", "forbidden"), results
         late_ms.append((time.monotonic() - start) * 1e3 - DEADLINE_MS)
         if late_ms[-1] < KILL_MS_MAX:
@@ -189,15 +189,15 @@ LIES = {
     "a list": "forge(blob=b'[]')",
     "infinite numbers": "forge(numbers=struct.pack('d', float('inf')))",
     "an unknown part": "forge(blob=b'{\"exec\":1}')",
-    "a row that is not there": "forge(blob=b'{\"signals\":[[5,\"x\",1,{}]]}')",
-    "a negative row": "forge(blob=b'{\"signals\":[[-1,\"x\",1,{}]]}')",
-    "a nameless signal": "forge(blob=b'{\"signals\":[[0,\"\",1,{}]]}')",
-    "a value that is a list": "forge(blob=b'{\"signals\":[[0,\"x\",[],{}]]}')",
-    "fields that are a list": "forge(blob=b'{\"signals\":[[0,\"x\",1,[]]]}')",
-    "a nested field": "forge(blob=b'{\"signals\":[[0,\"x\",1,{\"a\":{}}]]}')",
-    "an unknown limit": "forge(blob=b'{\"limits\":[\"x\"]}')",
+    "a row that is not there": 'forge(blob=b\'{"signals":[[5,"x",1,{}]]}\')',
+    "a negative row": 'forge(blob=b\'{"signals":[[-1,"x",1,{}]]}\')',
+    "a nameless signal": 'forge(blob=b\'{"signals":[[0,"",1,{}]]}\')',
+    "a value that is a list": 'forge(blob=b\'{"signals":[[0,"x",[],{}]]}\')',
+    "fields that are a list": 'forge(blob=b\'{"signals":[[0,"x",1,[]]]}\')',
+    "a nested field": 'forge(blob=b\'{"signals":[[0,"x",1,{"a":{}}]]}\')',
+    "an unknown limit": 'forge(blob=b\'{"limits":["x"]}\')',
     "a limit that is a list": "forge(blob=b'{\"limits\":[[]]}')",
-    "a count that is text": "forge(blob=b'{\"errors_total\":\"1\"}')",
+    "a count that is text": 'forge(blob=b\'{"errors_total":"1"}\')',
     "too many errors": "forge(blob=b'{\"errors\":[' + b'[0,1,\"x\"],' * 99 + b'[0,1,\"x\"]]}')",
     "a short message": "os.write(0, b'x')",
     "a huge message": "os.write(0, b'x' * 60000)",

@@ -1,5 +1,7 @@
 """What vetting says: the rule, the place, what was seen, what to write instead."""
 
+# ruff: noqa: E501, RUF001  # scripts of strangers, as they are
+
 import ast
 import time
 
