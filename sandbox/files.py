@@ -21,7 +21,8 @@ DIGITS_APART: Final = 1_000
 def read_bars(path: Path) -> Bars:
     """The bars of a file in order of time.
 
-    Columns: ts, open, high, low, close, and if there are any symbol and volume. Raises SandboxError, naming the file and what is missing or wrong in it.
+    Columns: ts, open, high, low, close, and if there are any symbol and volume. Raises
+    SandboxError, naming the file and what is missing or wrong in it.
     """
     table = _read(path)
     names = set(table.column_names)

@@ -228,11 +228,15 @@ class Jail:
             finally:
                 os.close(self.pidfd)
                 self.pidfd = -1
-                self.control.close()
-                os.close(self.complaints)
-                self.inbound.close()
-                self.outbound.close()
+                self.discard()
         return self.usage
+
+    def discard(self) -> None:
+        """Give our ends back, of a process that is dead or was never born."""
+        self.control.close()
+        os.close(self.complaints)
+        self.inbound.close()
+        self.outbound.close()
 
     def memory_bytes(self) -> int:
         """What the process has in memory now; 0 if that cannot be read."""

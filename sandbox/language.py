@@ -149,12 +149,17 @@ class Program:
 
     def _restore(self, instrument: Instrument, capsule: str) -> None:
         content = thaw(capsule.encode(), own_classes(instrument.namespace))
-        if not isinstance(content, dict) or content.get("version") != 1:
-            raise BadCapsule("saved state is of another version")
-        instrument.bars, instrument.last = content["bars"], content["last"]
-        instrument.minute, instrument.said = content["said"]
-        instrument.namespace.update(content["module"])
-        instrument.state = content["state"]
+        match content:
+            case {
+                "version": 1, "bars": int(bars), "last": dict(last), "module": dict(module),
+                "said": [int(minute), int(said)], "state": state,
+            }:  # fmt: skip
+                instrument.bars, instrument.last = bars, last
+                instrument.minute, instrument.said = minute, said
+                instrument.namespace.update(module)
+                instrument.state = state
+            case _:
+                raise BadCapsule("saved state is of another version or damaged")
 
     # --- bars
 

@@ -69,18 +69,23 @@ class Nursery:
             "outbound_bytes": jail.outbound.size,
         }
         rights = array.array("i", jail.ends.descriptors())
-        with self.lock:
-            try:
-                self.control.sendmsg(
-                    [orjson.dumps(request)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
-                )
-            except OSError:
-                raise self._gone() from None
-            finally:
-                jail.ends.release()
-            pid, pidfd = self._birth()
+        try:
+            with self.lock:
+                self._send(request, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+                pid, pidfd = self._birth()
+        except BaseException:
+            jail.discard()
+            raise
+        finally:
+            jail.ends.release()
         jail.born(pid, pidfd, self._reap)
         return jail
+
+    def _send(self, request: dict[str, Any], rights: list[tuple[int, int, Any]]) -> None:
+        try:
+            self.control.sendmsg([orjson.dumps(request)], rights)
+        except OSError:
+            raise self._gone() from None
 
     def close(self) -> None:
         """End the zygote, and with it every jail."""
@@ -98,9 +103,9 @@ class Nursery:
     def _reap(self, pid: int) -> dict[str, Any]:
         with self.lock:
             try:
-                self.control.send(orjson.dumps({"op": "reap", "pid": pid}))
+                self._send({"op": "reap", "pid": pid}, [])
                 return self._answer(ANSWER_S_MAX)
-            except (OSError, SandboxUnavailable):
+            except SandboxUnavailable:
                 return {"status": None}  # the zygote is gone, and its children with it
 
     def _answer(self, timeout_s: float) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import os
 import select
 from collections import deque
 from collections.abc import Mapping, Sequence
-from weakref import WeakSet
 
 from sandbox.errors import JailFailed
 from sandbox.lockdown import check_machine, undumpable
@@ -31,7 +30,7 @@ class JailPool:
         self.landlock_required = landlock_required
         self.at_once = at_once or os.cpu_count() or 1
         self.nursery = Nursery(landlock_required=landlock_required)
-        self.runners: WeakSet[Runner] = WeakSet()
+        self.runners: set[Runner] = set()
 
     def __enter__(self) -> "JailPool":
         return self
@@ -41,8 +40,9 @@ class JailPool:
 
     def close(self) -> None:
         """End every script and the zygote."""
-        for runner in list(self.runners):
+        for runner in self.runners:
             runner.close()
+        self.runners.clear()
         self.nursery.close()
 
     def load(self, script: Script) -> Runner:
@@ -55,7 +55,7 @@ class JailPool:
             self.nursery.close()
             self.nursery = Nursery(landlock_required=self.landlock_required)
         runner = Runner(self.nursery, script)
-        self.runners.add(runner)
+        self.runners = {each for each in self.runners if not each.closed} | {runner}
         return runner
 
     def vet(self, script: Script) -> Report:

@@ -58,6 +58,7 @@ class Runner:
         self.breaker = Breaker()
         self.known: dict[int, Known] = {}
         self.restarted = False
+        self.closed = False
         self.report, self.style, self.declared = self._load()
 
     # --- life
@@ -118,7 +119,8 @@ class Runner:
         self._open(self.known)
 
     def close(self) -> None:
-        """End the process."""
+        """End the process for good."""
+        self.closed = True
         self.jail.close()
 
     # --- instruments
@@ -301,7 +303,12 @@ class Runner:
         if not self.nursery.alive:  # no fault of the script
             return Results(outcome="lost", message="the process that starts scripts is gone")
         self._strike(failed.outcome, failed.message)
-        return Results(outcome=failed.outcome, message=failed.message, traceback=failed.traceback)
+        return Results(
+            outcome=failed.outcome,
+            message=failed.message,
+            traceback=failed.traceback,
+            wall_ns=time.monotonic_ns() - self.jail.started_ns,
+        )
 
     def _strike(self, outcome: str, message: str) -> None:
         self.breaker = self.breaker.after(
