@@ -3,7 +3,7 @@
 import difflib
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,11 +62,13 @@ class Declared:
         return Plan(self.outputs)
 
 
-def declared(graph: Mapping[str, Any], limits: Limits) -> Declared:
+def declared(graph: Any, limits: Limits) -> Declared:
     """The series of a graph; BadScript names the line where the script asks for too much.
 
     Raises JailFailed (protocol) for what no honest builder sends.
     """
+    if not isinstance(graph, dict):
+        raise violation("a graph that is none")
     nodes, outputs = graph.get("nodes"), graph.get("outputs")
     if not isinstance(nodes, list) or not isinstance(outputs, dict):
         raise violation("a graph of the wrong shape")

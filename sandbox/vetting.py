@@ -10,7 +10,7 @@ from sandbox.limits import Limits
 from sandbox.report import Finding, Report
 from sandbox.rules import RULES
 from sandbox.vetting_scan import Scan, scan
-from sandbox.vetting_text import text_marks
+from sandbox.vetting_text import foreign_identifiers, text_marks
 from sandbox.vetting_tree import ScriptTransformer
 
 FILENAME = "<script>"
@@ -61,6 +61,8 @@ def vetted_code(source: str, limits: Limits) -> tuple[Report, types.CodeType | N
         tree = _parse(source, findings)
         if tree is not None:
             names = scan(tree)
+            for mark in foreign_identifiers(source, names.words):
+                findings.add(*mark)
             style = _style(names)
             code = _walk(tree, names, findings, limits)
     ordered = sorted(findings.found.values(), key=lambda found: (found.line, found.column))

@@ -14,6 +14,7 @@ class Scan:
     nodes: int = 0
     depth: int = 0
     deepest: ast.AST | None = None
+    words: set[str] = field(default_factory=set)  # every name, as the parser folds it
     bound: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)  # that its own classes give their objects
     classes: set[str] = field(default_factory=set)
@@ -31,6 +32,7 @@ def scan(tree: ast.Module) -> Scan:
         if depth > result.depth:
             result.depth, result.deepest = depth, node if hasattr(node, "lineno") else None
         _note(result, node)
+        result.words.update(_words(node))
         queue.extend((child, depth + 1) for child in ast.iter_child_nodes(node))
     result.functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     return result
@@ -58,9 +60,20 @@ def _note(result: Scan, node: ast.AST) -> None:
             result.bound.update(alias.asname or alias.name for alias in aliases)
 
 
+def _words(node: ast.AST) -> list[str]:
+    """Every name that the node holds."""
+    fields = (getattr(node, name, None) for name in ("id", "attr", "arg", "name", "asname"))
+    return [name for name in fields if isinstance(name, str)] + _listed(node)
+
+
 def _members(body: list[ast.stmt]) -> set[str]:
     names = {node.name for node in body if isinstance(node, ast.FunctionDef)}
     for node in body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         names.update(target.id for target in targets if isinstance(target, ast.Name))
     return names
+
+
+def _listed(node: ast.AST) -> list[str]:
+    """Names of a global statement."""
+    return node.names if isinstance(node, ast.Global | ast.Nonlocal) else []

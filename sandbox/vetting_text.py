@@ -1,9 +1,8 @@
 """What the characters of a script may be, before anything parses it."""
 
-import io
 import re
-import tokenize
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Container, Iterator
 
 CODING_LINES = 2  # Python reads a coding line only in the first two
 CODING = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
@@ -11,6 +10,7 @@ UNWANTED = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters but tab and line ends
     "\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"  # unseen, directions, surrogates
 )
+WORD = re.compile(r"\w+")
 Mark = tuple[str, int, int, str]  # rule, line, column, what was seen
 
 
@@ -27,16 +27,17 @@ def text_marks(source: str, bytes_max: int) -> Iterator[Mark]:
         coding = CODING.match(line) if number <= CODING_LINES else None
         if coding and coding.group(1).lower() not in ("utf-8", "utf8"):
             yield "encoding", number, 1, f"Encoding {coding.group(1)!r}"
-    if not source.isascii():
-        yield from _foreign_identifiers(source)
 
 
-def _foreign_identifiers(source: str) -> Iterator[Mark]:
-    """Names outside ASCII: the parser folds look-alikes (NFKC), so they are refused unread."""
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
-            if token.type == tokenize.NAME and not token.string.isascii():
-                line, column = token.start
-                yield "identifier", line, column + 1, f"Name {token.string!r}"
-    except (tokenize.TokenError, SyntaxError):
-        return  # the parser will say it better
+def foreign_identifiers(source: str, words: Container[str]) -> Iterator[Mark]:
+    """Places of the names in `words`, as the parser sees them, that are not written in ASCII.
+
+    The parser folds look-alikes (NFKC), so the text and the name it stands for may differ.
+    """
+    if source.isascii():
+        return
+    for number, line in enumerate(source.split("\n"), 1):
+        for found in WORD.finditer(line):
+            text = found.group()
+            if not text.isascii() and unicodedata.normalize("NFKC", text) in words:
+                yield "identifier", number, found.start() + 1, f"Name {text!r}"

@@ -120,7 +120,7 @@ class ScriptTransformer(RestrictingNodeTransformer):
         while isinstance(root, ast.Attribute | ast.Subscript | ast.Call):
             root = root.func if isinstance(root, ast.Call) else root.value
         name = root.id if isinstance(root, ast.Name) else None
-        if name in self.own[-1] and root is base:
+        if name in self.own[-1] and root is base and visited.attr not in foreign_attributes():
             visited.value = base
         elif name is None or name in self.foreign or name in BUILTINS:
             self.refuse("foreign-write", visited, f"Writing attribute {visited.attr!r}")
