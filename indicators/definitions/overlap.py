@@ -158,6 +158,7 @@ def kama(
 ) -> Series:
     """Kaufman's adaptive mean: quick when the price trends, slow when it churns.
 
+    With `drift` above 1 pandas-ta has no values at all; this has.
     Unit: unit of close
     Source: Kaufman (1995), Smarter Trading, ch. 7; started as pandas-ta 0.4.71b0 does
     """

@@ -64,7 +64,7 @@ def atr(
     elif presma and mamode == "ema":
         mean = ewm_by_row(ranges, span(length), length)
     else:
-        opened = after(opening_mean(ranges, length), length - 1) if presma else ranges
+        opened = opening_mean(ranges, length) if presma else ranges
         mean = moving_average(mamode, opened, length)
     return mean * (100.0 / close) if percent else mean
 

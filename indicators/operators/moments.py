@@ -15,13 +15,16 @@ VARIANCE_RING, MOMENT_RING = 4, 6
 
 
 @operator(
-    state=lambda window: 3 + 2 * window, warmup=lambda window: window - 1, missing=Missing.SPREAD
+    state=lambda window: 3 + 2 * window,
+    warmup=lambda window: window - 1,
+    missing=Missing.SPREAD,
+    ring=(VARIANCE_RING, 2),
 )
 def rolling_variance(s: State, x: Value, window: Window, freedom: Freedom) -> float:
     """Variance of the last `window` values, with divisor `window - freedom`.
 
-    Error: 4 * window ulps of the variance, plus 4 * window squared ulps of |x|.
-    Cost: O(1) amortised.
+    Error: with d the greatest distance from the mean, 4 * window ulps of the variance and of
+    d times the sum of |x|. Cost: O(1) amortised.
     """
     head = int(s[HEAD])
     x = finite(x)
@@ -82,11 +85,13 @@ def join(
     warmup=lambda window: window - 1,
     missing=Missing.SPREAD,
     outputs=4,
+    ring=(MOMENT_RING, 4),
 )
 def rolling_moments(s: State, x: Value, window: Window) -> tuple[float, float, float, float]:
     """Mean, and sums of the 2nd, 3rd and 4th powers of the distances from it.
 
-    Error: 1e-12 of the greatest distance's power in the window. Cost: O(1) amortised.
+    Error: with d the greatest distance and k the power, window * 1e-12 * d**k plus
+    20 * window ulps of the sum of |x| * d**(k - 1). Cost: O(1) amortised.
     """
     head = int(s[HEAD])
     x = finite(x)
