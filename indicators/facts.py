@@ -1,5 +1,7 @@
 """What the graph of a series says about it: when it starts, how far back it reaches, its size."""
 
+from collections.abc import Sequence
+
 from indicators.declare import Missing
 from indicators.series import Series, walk
 
@@ -31,11 +33,11 @@ def memory_rows(series: Series) -> float:
     return reach[series.digest]
 
 
-def state_bytes(series: Series) -> int:
-    """Bytes of state that one instrument needs for this series alone."""
+def state_bytes(series: Sequence[Series]) -> int:
+    """Bytes of state that one instrument needs for these series alone."""
     cells = 0
     seen = set()
-    for each in walk([series]):
+    for each in walk(list(series)):
         key = (each.name, each.parameters, tuple(one.digest for one in each.inputs))
         if each.operator is not None and each.operator.state is not None and key not in seen:
             seen.add(key)

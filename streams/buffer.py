@@ -1,0 +1,84 @@
+"""Bytes of a reply as they come in, in one array that kernels read and that stays bounded."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from streams.errors import Unavailable
+from streams.symbols import PAD
+
+START_BYTES = 1 << 18
+CRLF = b"\r\n"
+LINE_BYTES_MAX = 1 << 12
+
+type Receive = Callable[[memoryview], int]
+"""Fill a part of the memory, wait for at least one byte; 0 when the other side has gone."""
+
+
+class ReplyBuffer:
+    """A window [start, end) of unread bytes over an array that grows to at most `bytes_max`."""
+
+    def __init__(self, receive: Receive, bytes_max: int) -> None:
+        self._receive, self._bytes_max = receive, bytes_max
+        self.data = np.zeros(START_BYTES + PAD, np.uint8)
+        self._view = memoryview(self.data)
+        self.start = self.end = 0
+
+    def fill(self) -> None:
+        """Wait for more bytes; raises Unavailable when none can come."""
+        if self.start == self.end:
+            self.start = self.end = 0
+        elif self.end == self._room():
+            self._make_room()
+        received = self._receive(self._view[self.end : self._room()])
+        if received == 0:
+            raise Unavailable("the server closed the connection in the middle of a reply")
+        self.end += received
+
+    def line(self) -> bytes:
+        """The next line, without its end."""
+        while (size := self._window().find(CRLF)) < 0:
+            if self.end - self.start > LINE_BYTES_MAX:
+                raise Unavailable("the reply is not RESP: a line without an end")
+            self.fill()
+        line = self.peek(self.start, self.start + size)
+        self.start += size + len(CRLF)
+        return line
+
+    def _window(self) -> bytes:
+        return self.peek(self.start, min(self.end, self.start + LINE_BYTES_MAX))
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes, which must not exceed `bytes_max`."""
+        while self.end - self.start < size:
+            self.fill()
+        taken = self.peek(self.start, self.start + size)
+        self.start += size
+        return taken
+
+    def peek(self, start: int, stop: int) -> bytes:
+        """Bytes of the array, copied."""
+        return bytes(self._view[start:stop])
+
+    def skip(self, size: int) -> None:
+        """Pass over `size` bytes, however many, without keeping them."""
+        while self.end - self.start < size:
+            size -= self.end - self.start
+            self.start = self.end
+            self.fill()
+        self.start += size
+
+    def _room(self) -> int:
+        return len(self.data) - PAD
+
+    def _make_room(self) -> None:
+        """Move the unread bytes to the front; to a larger array if they fill half of this one."""
+        held = self.end - self.start
+        if held >= self._bytes_max:
+            raise Unavailable(f"the reply holds more than {self._bytes_max} bytes in one piece")
+        data = self.data
+        if 2 * held > self._room():
+            data = np.zeros(min(2 * self._room(), 2 * self._bytes_max) + PAD, np.uint8)
+        data[:held] = self.data[self.start : self.end].copy()
+        self.data, self._view = data, memoryview(data)
+        self.start, self.end = 0, held

@@ -1,0 +1,186 @@
+"""The log of one shard: lease, read, commit, replay, snapshots."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from streams import capsule, lag
+from streams.codec import AUTO, CLOCK, DEPLOY
+from streams.connection import SERVER_ERRORS, Link, translated, translation
+from streams.errors import StreamError, Unavailable
+from streams.functions import MISSING, answer
+from streams.keys import NAME, Keys
+from streams.records import Batch, Commit, EntryId, Lag, Lease, Snapshot, Status
+from streams.symbols import SymbolTable
+from streams.wire import COUNT, Wire
+
+TRIM_TRIES = 3  # a group may join between the look at the groups and the trim
+
+
+class ShardLog:
+    """One shard; `wire` carries read, commit and replay, redis-py the rest.
+
+    All methods raise Unavailable when the server cannot be reached; those that take a fence
+    raise Fenced when another worker has taken the shard since. What goes through `wire` belongs
+    to its thread; the rest may be called from any.
+    """
+
+    def __init__(self, link: Link, keys: Keys, shard: str, wire: Wire) -> None:
+        self.shard = shard
+        self._link, self._keys, self._wire = link, keys, wire
+        self._ticks, self._hash = keys.ticks(shard), keys.shard(shard)
+
+    def acquire(self, owner: str, *, lease_ms: int) -> Lease:
+        """A lease with a new fence; raises Held while another's runs or is reserved."""
+        words = self._call("acquire", [], self._keys.group, owner, lease_ms)
+        _, fence, until, cursor, entries, seq, seq_values, *previous = words
+        return Lease(
+            shard=self.shard,
+            owner=owner,
+            fence=int(fence),
+            until_ms=int(until),
+            cursor=EntryId.parse(cursor),
+            entries=int(entries),
+            seq=int(seq),
+            seq_values=int(seq_values),
+            previous=" ".join(previous),
+        )
+
+    def renew(self, fence: int, *, lease_ms: int) -> None:
+        """Prolong the lease to `lease_ms` from now."""
+        self._call("renew", [], fence, lease_ms)
+
+    def release(self, fence: int, *, successor: str = "", reserve_ms: int = 0) -> None:
+        """Give the shard up, for `reserve_ms` to `successor` alone, and wake the others."""
+        keys = self._keys
+        self._call("release", [], fence, keys.group, successor, reserve_ms, keys.wake, self.shard)
+
+    def open(self, symbols: SymbolTable, *, codec: str = AUTO) -> None:
+        """Say with which symbols entries are to be read from now on."""
+        self._wire.open(self.shard, symbols, codec=codec)
+
+    def read(self, cursor: EntryId, *, count: int = COUNT, block_ms: int = 0) -> tuple[Batch, ...]:
+        """Batches after `cursor`; empty when nothing came within `block_ms` (0: at once)."""
+        got = self._wire.exchange((), {self.shard: cursor}, count=count, block_ms=block_ms)
+        if self.shard in got.lost:
+            raise got.lost[self.shard]
+        return got.batches.get(self.shard, ())
+
+    def commit(self, commit: Commit) -> None:
+        """Publish and move the cursor in one atomic step; raises Fenced or Stale.
+
+        To repeat one that was done is no error: it has no effect.
+        """
+        got = self._wire.exchange((commit,), {})
+        if self.shard in got.lost:
+            raise got.lost[self.shard]
+
+    def replay(self, after: EntryId, upto: EntryId, *, count: int = COUNT) -> Iterator[Batch]:
+        """The entries after `after` up to and with `upto`, as they would have been read."""
+        while after < upto:
+            batches = self._wire.range(self.shard, after, upto, count=count)
+            if not batches:
+                return
+            yield from batches
+            after = batches[-1].upto
+
+    def add_clock(self, fence: int, now_ns: int) -> EntryId:
+        """Append a clock entry to the shard's own stream."""
+        return self._append(fence, CLOCK, str(now_ns))
+
+    def add_deploy(self, fence: int, kind: str, payload: bytes) -> EntryId:
+        """Append a deployment to the shard's own stream."""
+        return self._append(fence, DEPLOY, kind, "payload", payload)
+
+    def save_snapshot(self, fence: int, snapshot: Snapshot) -> bool:
+        """Store a snapshot; False when a newer one is there already.
+
+        It goes in pieces, and the old one stays in force until the last of them is there.
+        """
+        key = [self._keys.snapshot(self.shard)]
+        prefix = capsule.prefix(fence, snapshot)
+        chunks = capsule.chunks(snapshot.payload)
+        for number, chunk in enumerate(chunks):
+            self._call("stow", key, fence, f"{prefix}{number}", chunk)
+        words = capsule.header(snapshot, len(chunks), prefix)
+        return self._call("seal", key, fence, *words)[0] == "OK"
+
+    def load_snapshot(self) -> Snapshot | None:
+        """The newest snapshot, or None; raises Malformed when it is damaged."""
+        with translation():
+            return capsule.load(self._link.client, self._keys.snapshot(self.shard))
+
+    def trim(self, fence: int, *, retention_ms: int) -> int:
+        """Drop what is older than the retention and needed by no group or snapshot.
+
+        Returns how many entries went. Age is the entry id's, by the server's clock.
+        """
+        for _ in range(TRIM_TRIES):
+            groups = self._groups()
+            fleets = [Keys(name) if NAME.fullmatch(name) else self._keys for name in groups]
+            keys = [key(self.shard) for fleet in fleets for key in (fleet.snapshot, fleet.shard)]
+            word, *rest = self._call("trim", keys, fence, self._keys.group, retention_ms, *groups)
+            if word == "OK":
+                return int(rest[0])
+        return 0
+
+    def lag(self) -> Lag:
+        """How far the cursor is behind; never unknown."""
+        with translation():
+            return lag.measure(self._link.client, self._ticks, self._hash)
+
+    def status(self) -> Status:
+        """The shard as anyone may see it."""
+        with translation():
+            return lag.status(self._link.client, self.shard, self._ticks, self._hash)
+
+    def _append(self, fence: int, *fields: str | bytes) -> EntryId:
+        return EntryId.parse(self._call("append", [], fence, *fields)[1])
+
+    def _groups(self) -> list[str]:
+        """Names of the groups on the source stream, ours first."""
+        with translation():
+            found = lag.groups(self._link.client, self._ticks)
+        return [self._keys.group, *(name for name in found if name != self._keys.group)]
+
+    def _call(self, function: str, keys: list[str], *words: Any) -> list[str]:
+        return answer(
+            call(self._link, function, [self._ticks, self._hash, *keys], words), self.shard
+        )
+
+
+def call(link: Link, function: str, keys: list[str], words: tuple[Any, ...]) -> bytes:
+    """The raw answer of a server function; loads the library where the server lost it."""
+    name = link.library.name(function)
+    for last_try in (False, True):
+        try:
+            reply: bytes = link.client.fcall(name, len(keys), *keys, *words)
+        except SERVER_ERRORS as error:
+            if MISSING not in str(error) or last_try:
+                raise translated(error) from error
+            link.load_functions()
+        else:
+            return reply
+    raise AssertionError
+
+
+def renew_all(
+    link: Link, keys: Keys, fences: Mapping[str, int], *, lease_ms: int
+) -> dict[str, StreamError]:
+    """Prolong many leases in one round trip; returns the shards that were lost, and why."""
+    shards, name = list(fences), link.library.name("renew")
+    pipe = link.client.pipeline(transaction=False)
+    for shard in shards:
+        pipe.fcall(name, 2, keys.ticks(shard), keys.shard(shard), fences[shard], lease_ms)
+    with translation():
+        replies = pipe.execute(raise_on_error=False)
+    lost: dict[str, StreamError] = {}
+    for shard, reply in zip(shards, replies, strict=True):
+        try:
+            if isinstance(reply, Exception):
+                raise translated(reply) from reply
+            answer(reply, shard)
+        except Unavailable:
+            raise
+        except StreamError as error:
+            lost[shard] = error
+    return lost

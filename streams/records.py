@@ -1,0 +1,174 @@
+"""The values that cross between a worker and the log: ids, batches, commits, leases."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.errors import StreamError
+
+type Fields = Sequence[bytes | str]
+"""An entry as it is sent: name, value, name, value, ... in UTF-8; texts go faster than bytes."""
+
+type Bytes = NDArray[np.uint8]
+type Ints = NDArray[np.int64]
+type Words = NDArray[np.uint64]
+type Floats = NDArray[np.float64]
+
+CLOCK_SLOT = -1
+
+
+class EntryId(NamedTuple):
+    """Id of a stream entry; orders as the server orders."""
+
+    ms: int
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Self:
+        """The id that a text such as `1763823000123-4` names; ValueError if it names none."""
+        ms, _, seq = (text.decode() if isinstance(text, bytes) else text).partition("-")
+        return cls(int(ms), int(seq or 0))
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.seq}"
+
+
+ZERO = EntryId(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """An entry, or a row of a frame, that can never be read; `rows` that share this reason."""
+
+    entry: EntryId
+    row: int | None
+    reason: str
+    fields: Mapping[str, str]
+    rows: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A deployment that came through the log."""
+
+    entry: EntryId
+    kind: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One contiguous run of a shard's log as columns, each of shape (rows,).
+
+    A clock entry is a row with slot -1, its time in `ts` and NaN as price. `key` tells a trade
+    of an instrument from another (0 = the producer gave no id).
+    """
+
+    shard: str
+    upto: EntryId
+    entries: int
+    slot: Ints
+    ts: Ints
+    price: Floats
+    size: Floats
+    key: Words
+    entry_ms: Words
+    entry_seq: Words
+    rejects: tuple[Reject, ...] = ()
+    control: Control | None = None
+    bytes_in: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Number of rows in the columns."""
+        return len(self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one batch did: outputs, and the move of the cursor from `prev` to `new`.
+
+    `seq` and `seq_values` say how many entries the shard ever published before this one: the
+    server refuses a commit that was built on another count.
+    """
+
+    shard: str
+    fence: int
+    prev: EntryId
+    new: EntryId
+    entries: int
+    signals: Sequence[Fields] = ()
+    values: Sequence[Fields] = ()
+    deadletters: Sequence[Fields] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    seq: int = 0
+    seq_values: int = 0
+    trim_before: EntryId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Ownership of a shard, and where its owner stands: all of it as of the acquisition."""
+
+    shard: str
+    owner: str
+    fence: int
+    until_ms: int
+    cursor: EntryId
+    entries: int
+    seq: int
+    seq_values: int
+    previous: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """State as of an entry: the `entries` committed up to it, and who can load the payload."""
+
+    entry: EntryId
+    entries: int
+    digest: str
+    version: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a shard is behind its stream."""
+
+    entries: int
+    seconds: float
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One shard as anyone may see it; `lease_ms` is what is left of the lease."""
+
+    shard: str
+    owner: str
+    fence: int
+    lease_ms: int
+    cursor: EntryId
+    entries: int
+    seq: int
+    seq_values: int
+    counts: Mapping[str, int]
+    lag: Lag
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What one round trip brought.
+
+    `batches` holds, for each shard with news, its batches in order; `lost` the shards whose
+    commit was refused and why (their batches are left out); `repeated` counts commits that the
+    server had already done.
+    """
+
+    batches: Mapping[str, tuple[Batch, ...]]
+    lost: Mapping[str, StreamError]
+    repeated: int

@@ -1,0 +1,1 @@
+"""The `fleet` command, one module a sub-command."""

@@ -1,0 +1,45 @@
+"""`fleet doctor`: what is wrong with this set-up, or with this feed."""
+
+import sys
+
+import click
+import orjson
+from rich.console import Console
+
+from workers.commands.options import json_option, with_settings
+from workers.connection import linked
+from workers.doctor import Finding, examine_setup, examine_stream
+from workers.settings import Settings
+
+MARKS = {
+    "ok": "[green]ok[/green]",
+    "warning": "[yellow]warning[/yellow]",
+    "error": "[red]error[/red]",
+}
+
+
+COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+
+
+@click.command()
+@click.option("--stream", metavar="KEY", help="Look at the entries of this stream instead.")
+@json_option
+@with_settings
+def command(settings: Settings, stream: str | None, as_json: bool) -> None:
+    """Say what is wrong, and what to do about it; exit code 1 when something is."""
+    with linked(settings.redis) as link:
+        looked = examine_stream(link, settings, stream) if stream else examine_setup(link, settings)
+        findings = list(looked)
+    if as_json:
+        click.echo(orjson.dumps({"findings": [finding._asdict() for finding in findings]}))
+    else:
+        _show(findings, Console())
+    if any(finding.level == "error" for finding in findings):
+        sys.exit(1)
+
+
+def _show(findings: list[Finding], console: Console) -> None:
+    for level, what, advice in findings:
+        console.print(f"[{COLOURS[level]}]{level}[/]  {what}", highlight=False)
+        if advice:
+            console.print(f"       {advice}", highlight=False)

@@ -1,0 +1,52 @@
+"""From settings to a server: a URL with its secrets put in, or the embedded server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from streams.connection import Link, connect
+from workers.server import EmbeddedServer
+from workers.settings import RedisSettings, SettingsError
+
+
+@contextmanager
+def served(settings: RedisSettings) -> Iterator[str]:
+    """The URL of the server that the settings name; the embedded one lives as long as this.
+
+    Raises: ServerError.
+    """
+    if not settings.embedded:
+        yield full_url(settings)
+        return
+    with EmbeddedServer(settings.folder) as server:
+        yield server.url
+
+
+@contextmanager
+def linked(settings: RedisSettings) -> Iterator[Link]:
+    """A link to that server. Raises: SettingsError (a bad URL), Unavailable, ServerError."""
+    with served(settings) as url:
+        try:
+            link = connect(url)
+        except ValueError as error:
+            raise SettingsError(f"redis.url: {error}") from error
+        try:
+            yield link
+        finally:
+            link.close()
+
+
+def full_url(settings: RedisSettings) -> str:
+    """The URL with user, password and certificate authority that are set apart from it."""
+    parts = urlsplit(settings.url)
+    hosts = parts.netloc.rpartition("@")[2]
+    login = ""
+    if settings.password is not None:
+        password = quote(settings.password.get_secret_value(), safe="")
+        login = f"{quote(settings.username or '', safe='')}:{password}@"
+    elif "@" in parts.netloc:
+        login = parts.netloc.rpartition("@")[0] + "@"
+    query = dict(parse_qsl(parts.query))
+    if settings.ca_file is not None:
+        query["ssl_ca_certs"] = str(settings.ca_file)
+    return parts._replace(netloc=login + hosts, query=urlencode(query)).geturl()

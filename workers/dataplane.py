@@ -1,0 +1,290 @@
+"""The processing loop: all of the I/O of the hot path, none of the decisions.
+
+One thread reads every shard of this worker, lets `advance` decide, and sends each commit
+together with the next read. Shards come and go through a queue; a shard is only ever touched
+by the thread that holds it.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Event
+from time import monotonic, time_ns
+
+import structlog
+
+from streams import deadletter
+from streams.errors import StreamError, Unavailable
+from streams.records import Batch, Commit, Exchange, Snapshot
+from streams.wire import Wire
+from workers.backoff import Backoff
+from workers.clock import due_clock
+from workers.metrics import Metrics
+from workers.processor import Output, advance
+from workers.settings import Settings
+from workers.takeover import ShardRun, obey
+
+BLOCK_MS = 50  # how long a read waits for ticks, and so how late a command is heard
+IDLE_S = 0.05
+SNAPSHOT_ENTRIES = 200_000  # so many entries of replay, about a second of it, make a snapshot due
+RESERVE_MS = 500  # how long a released shard waits for its successor alone
+SILENCE_S_MAX = 1.0  # the most that one turn of the loop counts as silence of a feed
+NS_PER_MS = 1_000_000
+MS_PER_S = 1_000
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Begin to process a shard."""
+
+    run: ShardRun
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    """Finish the batch, snapshot, and release the shard to `successor` (if any)."""
+
+    shard: str
+    successor: str = ""
+
+
+class DataPlane:
+    """Processes the shards that it is given, until it is told to stop.
+
+    `on_gone(shard, rest)` is called when a shard was given up or lost; `rest` says that it
+    failed in our hands, and that trying again at once would fail again.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        wire: Wire,
+        metrics: Metrics,
+        background: Executor,
+        on_gone: Callable[[str, bool], None],
+    ) -> None:
+        self.commands: SimpleQueue[Take | Give] = SimpleQueue()
+        self._runs: dict[str, ShardRun] = {}
+        self._settings = settings
+        self._wire = wire
+        self._metrics = metrics
+        self._background = background
+        self._on_gone = on_gone
+        self._backoff = Backoff()
+        self.caught_up = True  # whether the last read came back with less than was asked for
+
+    def run(self, stop: Event) -> None:
+        """Process until `stop` is set; what is still held then is left to its lease."""
+        while not stop.is_set():
+            self._obey_commands()
+            if self._runs:
+                self._turn()
+        self._wire.close()
+
+    def _obey_commands(self) -> None:
+        try:
+            command = self.commands.get(block=not self._runs, timeout=IDLE_S)
+            while True:
+                self._obey(command)
+                command = self.commands.get_nowait()
+        except Empty:
+            return
+
+    def _obey(self, command: Take | Give) -> None:
+        if isinstance(command, Take):
+            run = command.run
+            self._runs[run.shard] = run
+            self._wire.open(run.shard, run.state.symbols)
+        elif command.shard in self._runs:
+            self._runs[command.shard].successor = command.successor
+
+    def _turn(self) -> None:
+        """Send what is decided, read what is new, decide on it."""
+        runs = list(self._runs.values())
+        commits = [run.pending for run in runs if run.pending is not None]
+        cursors = {run.shard: run.state.upto for run in runs if run.reads}
+        started = monotonic()
+        try:
+            exchange = self._wire.exchange(
+                commits,
+                cursors,
+                count=self._settings.worker.read_entries_max,
+                block_ms=BLOCK_MS if len(cursors) == len(runs) else 0,
+            )
+        except Unavailable as error:
+            self._wait_for_server(error)
+            return
+        self._backoff.reset()
+        self.caught_up = all(
+            sum(batch.entries for batch in batches) < self._settings.worker.read_entries_max
+            for batches in exchange.batches.values()
+        )
+        self._settle(exchange, commits, started)
+        elapsed = min(monotonic() - started, SILENCE_S_MAX)
+        for run in runs:
+            if run.shard in self._runs:
+                self._guarded(run, exchange.batches.get(run.shard, ()), elapsed)
+
+    def _wait_for_server(self, error: Unavailable) -> None:
+        pause_s = self._backoff.next_s()
+        logger.warning("server away", reason=str(error), retry_s=round(pause_s, 3))
+        self._metrics.reconnects.inc()
+        for run in self._runs.values():
+            run.silence_s = 0.0
+        Event().wait(pause_s)
+
+    def _settle(self, exchange: Exchange, commits: Sequence[Commit], sent_at: float) -> None:
+        """Take note of which commits took effect."""
+        for commit in commits:
+            error = exchange.lost.get(commit.shard)
+            if error is not None:
+                self._lose(self._runs[commit.shard], error)
+                continue
+            self._runs[commit.shard].pending = None
+            self._metrics.commits.labels(result="done").inc()
+            self._metrics.count(commit.counts)
+            self._metrics.signals.inc(len(commit.signals))
+            self._metrics.values.inc(len(commit.values))
+            self._metrics.commit_seconds.observe(monotonic() - sent_at)
+
+    def _guarded(self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float) -> None:
+        """One shard's turn: whatever goes wrong in it never stops the others."""
+        try:
+            self._tend(run, batches, elapsed_s)
+        except Unavailable as error:
+            self._wait_for_server(error)
+        except StreamError as error:
+            self._lose(run, error)
+        except Exception as error:
+            logger.exception("shard failed", shard=run.shard)
+            self._lose(run, error)
+
+    def _tend(self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float) -> None:
+        if run.pending is None:
+            if run.successor is not None:
+                self._leave(run)
+                return
+            if run.control is not None:
+                self._switch(run)
+                return
+            self._snapshot_if_due(run)
+        if batches:
+            run.silence_s = 0.0
+            self._process(run, batches)
+        elif run.reads:
+            run.silence_s += elapsed_s
+            self._tick_clock(run)
+
+    def _process(self, run: ShardRun, batches: Sequence[Batch]) -> None:
+        started = monotonic()
+        state, prev = run.state, run.state.upto
+        entries, seq, seq_values = state.entries, state.signal_seq, state.value_seq
+        now_ns = time_ns()
+        outputs = [advance(run.program, state, batch, now_ns) for batch in batches]
+        run.pending = Commit(
+            shard=run.shard,
+            fence=run.lease.fence,
+            prev=prev,
+            new=state.upto,
+            entries=state.entries - entries,
+            signals=[entry for output in outputs for entry in output.signals],
+            values=[entry for output in outputs for entry in output.values],
+            deadletters=[
+                deadletter.encode(reject) for batch in batches for reject in batch.rejects
+            ],
+            counts=_total(outputs),
+            seq=seq,
+            seq_values=seq_values,
+        )
+        run.control = batches[-1].control
+        self._metrics.bars.inc(sum(output.bars for output in outputs))
+        self._metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
+        busy_s = monotonic() - started
+        self._metrics.busy.inc(busy_s)
+        self._metrics.latency.labels(stage="compute").observe(busy_s)
+        if batches[0].rows:
+            waited_ms = now_ns // NS_PER_MS - int(batches[0].entry_ms[0])
+            self._metrics.latency.labels(stage="queue").observe(max(waited_ms, 0) / MS_PER_S)
+
+    def _tick_clock(self, run: ShardRun) -> None:
+        """Close by a clock entry what no tick closes."""
+        clock_ns = due_clock(
+            next_due_ns=run.state.next_due_ns(),
+            newest_ns=run.state.newest_ts,
+            silence_s=run.silence_s,
+            wall_ns=time_ns(),
+            grace_ms=self._settings.worker.grace_ms,
+        )
+        if clock_ns is not None and clock_ns > run.clock_ns:
+            run.log.add_clock(run.lease.fence, clock_ns)
+            run.clock_ns = clock_ns
+            self._metrics.clocks.inc()
+
+    def _snapshot_if_due(self, run: ShardRun) -> None:
+        """Hand a capsule to the background: the copy is ours, the upload is not."""
+        worker = self._settings.worker
+        news = run.state.entries - run.snapshot_entries
+        old = monotonic() - run.snapshot_at > worker.snapshot_s
+        if run.uploading or not news or not (old or news >= SNAPSHOT_ENTRIES):
+            return
+        run.snapshot_at, run.snapshot_entries, run.uploading = monotonic(), run.state.entries, True
+        self._background.submit(self._upload, run, run.capsule())
+
+    def _upload(self, run: ShardRun, capsule: Snapshot) -> None:
+        try:
+            with self._metrics.snapshot_seconds.time():
+                run.log.save_snapshot(run.lease.fence, capsule)
+            run.log.trim(
+                run.lease.fence, retention_ms=int(self._settings.retention.ticks_s * MS_PER_S)
+            )
+        except StreamError as error:
+            logger.warning("snapshot not saved", shard=run.shard, reason=str(error))
+        finally:
+            run.uploading = False
+
+    def _switch(self, run: ShardRun) -> None:
+        """Let the deployment that ended the last batch take effect, without holding others up."""
+        del self._runs[run.shard]
+        self._background.submit(self._switched, run)
+
+    def _switched(self, run: ShardRun) -> None:
+        try:
+            assert run.control is not None
+            obey(run, run.control, self._settings.worker)
+            run.log.save_snapshot(run.lease.fence, run.capsule())
+        except Exception as error:
+            logger.exception("deployment failed", shard=run.shard)
+            self._on_gone(run.shard, not isinstance(error, StreamError))
+        else:
+            run.control = None
+            self.commands.put(Take(run))
+
+    def _leave(self, run: ShardRun) -> None:
+        """Snapshot and release at a batch boundary."""
+        run.log.save_snapshot(run.lease.fence, run.capsule())
+        self._forget(run)
+        run.log.release(run.lease.fence, successor=run.successor or "", reserve_ms=RESERVE_MS)
+        logger.info("shard released", shard=run.shard, successor=run.successor)
+        self._on_gone(run.shard, False)
+
+    def _lose(self, run: ShardRun, error: Exception) -> None:
+        """Drop a shard whose lease or state is no longer ours."""
+        self._forget(run)
+        self._metrics.commits.labels(result=type(error).__name__.lower()).inc()
+        logger.warning("shard lost", shard=run.shard, reason=str(error))
+        self._on_gone(run.shard, not isinstance(error, StreamError))
+
+    def _forget(self, run: ShardRun) -> None:
+        del self._runs[run.shard]
+        self._wire.shut(run.shard)
+
+
+def _total(outputs: Sequence[Output]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for output in outputs:
+        for name, count in output.counts.items():
+            total[name] = total.get(name, 0) + count
+    return total

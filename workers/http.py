@@ -1,0 +1,77 @@
+"""The HTTP face of one worker: /metrics, /healthz and /readyz, on a thread of its own."""
+
+from collections.abc import Callable, Iterable, Mapping
+from socketserver import ThreadingMixIn
+from threading import Thread
+from typing import TYPE_CHECKING, NamedTuple
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import orjson
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+REQUEST_S_MAX = 10.0
+
+
+class Answer(NamedTuple):
+    """What a health question is answered with: the code decides, the body explains."""
+
+    ok: bool
+    body: Mapping[str, object]
+
+
+Check = Callable[[], Answer]
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = REQUEST_S_MAX
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Requests are not news."""
+
+
+class HttpServer:
+    """Serves `checks` by path (`/healthz`, ...) beside /metrics until it is stopped."""
+
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, checks: Mapping[str, Check]
+    ) -> None:
+        self._checks = checks
+        self._metrics = make_wsgi_app(registry, disable_compression=True)
+        self._server = make_server(
+            host, port, self._answer, server_class=_Server, handler_class=_Handler
+        )
+        self.port: int = self._server.server_port
+        self._thread = Thread(target=self._server.serve_forever, name="http", daemon=True)
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _answer(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "/")
+        if path == "/metrics":
+            return self._metrics(environ, start_response)  # type: ignore[no-any-return]
+        check = self._checks.get(path)
+        body: Mapping[str, object]
+        if check is None:
+            code, body = "404 Not Found", {"error": f"no {path} here"}
+        else:
+            ok, body = check()
+            code = "200 OK" if ok else "503 Service Unavailable"
+        start_response(code, [("Content-Type", "application/json")])
+        return [orjson.dumps(body)]

@@ -1,0 +1,186 @@
+"""The pure core of a worker: a batch of a shard's log in, values and signals out.
+
+`advance` reads no clock, holds no socket and remembers nothing: all that it knows is the
+program, the state that the caller hands in, and the batch. Any cut of the same log into
+batches gives the same entries in the same order.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indicators.bars import BarRows, update
+from indicators.dedupe import seen
+from streams.records import Batch, EntryId, Fields
+from streams.signals import Signal, as_json, signal_id, values_fields
+from workers.program import Feed, PlanProgram, Program, Rule
+from workers.rules import REVISED, STATUS, fire
+from workers.state import ShardState
+
+Ints = NDArray[np.int64]
+NOTHING: tuple[list[int], list[int]] = ([], [])
+
+
+@dataclass(slots=True)
+class Output:
+    """What one batch publishes, and its account: every tick read is counted once."""
+
+    values: list[Fields] = field(default_factory=list)
+    signals: list[Fields] = field(default_factory=list)
+    bars: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRows:
+    """A plan's outputs over the rows of one feed that it covers."""
+
+    place: int  # the plan's place in the program: the order of entries of one cause
+    program: PlanProgram
+    rows: BarRows
+    columns: Mapping[str, list[float]]
+    spoken: Mapping[str, tuple[list[int], list[int]]]
+
+
+def advance(program: Program, state: ShardState, batch: Batch, now_ns: int) -> Output:
+    """Values and signals of `batch`, in log order; `state` moves behind its last entry.
+
+    `now_ns` is the wall clock, for `ts_publish` alone.
+    """
+    state.grow()
+    repeated = seen(state.dedupe, batch.key)
+    kept = np.flatnonzero(~repeated)
+    slots, ts = batch.slot[kept], batch.ts[kept]
+    price, size = batch.price[kept], batch.size[kept]
+    is_tick = slots >= 0
+    late = is_tick.copy()
+    output = Output()
+    run: list[PlanRows] = []
+    for feed in program.feeds:
+        rows = update(
+            feed.spec, state.bars[feed], slots, ts, price, size, forming_ns=feed.forming_ns
+        )
+        late &= rows.late
+        output.bars += int(np.count_nonzero(rows.final))
+        run += _run_plans(program, feed, rows, state)
+    if not program.feeds:
+        late[:] = False
+    for part, row in _in_log_order(run):
+        cause = int(kept[part.rows.row[row]])
+        _publish(part, row, batch, cause, state, now_ns, output)
+    ticks, late_count = int(np.count_nonzero(is_tick)), int(np.count_nonzero(late))
+    output.counts = {
+        "applied": ticks - late_count,
+        "late": late_count,
+        "repeated": int(np.count_nonzero(repeated)),
+        "dead": len(batch.rejects),
+    }
+    state.move(batch, ts[is_tick])
+    return output
+
+
+def _run_plans(
+    program: Program, feed: Feed, rows: BarRows, state: ShardState
+) -> Iterator[PlanRows]:
+    for place, plan in enumerate(program.plans):
+        if plan.feed != feed or not len(rows):
+            continue
+        wanted = state.covers(plan)[rows.slot]
+        mine = rows if wanted.all() else rows.take(np.flatnonzero(wanted))
+        if len(mine):
+            yield _run_plan(place, plan, mine, state)
+
+
+def _run_plan(place: int, plan: PlanProgram, rows: BarRows, state: ShardState) -> PlanRows:
+    cells = state.plans[plan.name]
+    final = None if rows.final.all() else rows.final
+    columns = plan.plan.run(cells.state, rows.slot, rows.columns, final)
+    spoken = {}
+    for rule in plan.rules:
+        status, ordinal = fire(
+            rule.firing, cells.memory[rule.name], rows.slot, rows.ts, columns[rule.when], rows.final
+        )
+        if status.any():
+            spoken[rule.name] = (status.tolist(), ordinal.tolist())
+    return PlanRows(place, plan, rows, _lists(plan, columns, bool(spoken)), spoken)
+
+
+def _lists(
+    plan: PlanProgram, columns: Mapping[str, NDArray[np.float64]], spoken: bool
+) -> dict[str, list[float]]:
+    """The columns that entries will be written from, as Python floats."""
+    wanted = plan.plan.outputs if spoken else plan.values
+    return {name: columns[name].tolist() for name in wanted}
+
+
+def _in_log_order(run: Sequence[PlanRows]) -> Iterator[tuple[PlanRows, int]]:
+    """Every row of every plan, ordered by its cause, then by plan: the same for any cut."""
+    if not run:
+        return
+    sizes = [len(part.rows) for part in run]
+    cause = np.concatenate([part.rows.row for part in run])
+    part = np.repeat(np.arange(len(run)), sizes)
+    place = np.repeat([part.place for part in run], sizes)
+    row = np.concatenate([np.arange(size) for size in sizes])
+    for at in np.lexsort((row, place, cause)).tolist():
+        yield run[part[at]], int(row[at])
+
+
+def _publish(
+    part: PlanRows,
+    row: int,
+    batch: Batch,
+    cause: int,
+    state: ShardState,
+    now_ns: int,
+    output: Output,
+) -> None:
+    """Append the entries of one plan's row to `output`, each with the next number of its stream."""
+    plan, rows = part.program, part.rows
+    symbol, ts = state.symbols.names[rows.slot[row]], int(rows.ts[row])
+    if plan.values:
+        state.value_seq += 1
+        status = "final" if rows.final[row] else "forming"
+        output.values.append(
+            values_fields(
+                (symbol, plan.feed.timeframe, str(ts), status, plan.source),
+                state.value_seq,
+                as_json({name: part.columns[name][row] for name in plan.values}).decode(),
+                partial=bool(rows.partial[row]),
+            )
+        )
+    for rule in plan.rules:
+        said, ordinal = part.spoken.get(rule.name, NOTHING)
+        if not said or not said[row]:
+            continue
+        state.signal_seq += 1
+        about = {
+            "source": plan.source,
+            "name": rule.name,
+            "symbol": symbol,
+            "timeframe": plan.feed.timeframe,
+            "ts": ts,
+            "status": STATUS[said[row]],
+        }
+        signal = Signal(
+            id=signal_id(**about, ordinal=ordinal[row]),
+            **about,
+            value=_value(rule, part, row, said[row]),
+            entry=EntryId(int(batch.entry_ms[cause]), int(batch.entry_seq[cause])),
+            # A bar's own event is its close, whichever tick or clock told of it.
+            ts_event=ts if rows.final[row] else int(batch.ts[cause]),
+            ts_publish=now_ns,
+            valid_until=ts + rule.valid_for_ns if rule.valid_for_ns else None,
+        )
+        output.signals.append(signal.encode(state.signal_seq))
+
+
+def _value(rule: Rule, part: PlanRows, row: int, status: int) -> object:
+    """What the signal carries: the rule's expressions, or whether its condition holds."""
+    if isinstance(rule.value, str):
+        return part.columns[rule.value][row]
+    if rule.value is not None:
+        return {key: part.columns[name][row] for key, name in rule.value.items()}
+    return status != REVISED

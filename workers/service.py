@@ -1,0 +1,129 @@
+"""One worker as a tree of services: started in order, supervised, stopped gracefully."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import mode
+import structlog
+
+from streams.connection import Link
+from streams.keys import Keys
+from workers.errors import FleetError
+from workers.http import Answer, Check, HttpServer
+from workers.metrics import Metrics
+from workers.ownership import Ownership
+from workers.program import Program
+from workers.settings import Settings
+from workers.topology import agree
+from workers.warm import warm
+
+BACKGROUND_THREADS = 4
+STOP_S_SPARE = 5.0
+
+logger = structlog.get_logger()
+
+
+class ThreadService(mode.Service):
+    """A blocking loop on a thread of its own; the worker crashes when the loop does."""
+
+    def __init__(self, name: str, run: Callable[[Event], None]) -> None:
+        super().__init__()
+        self._name, self._run, self._stop = name, run, Event()
+        self._ended = asyncio.Event()
+
+    @property
+    def label(self) -> str:
+        """Its name in supervision messages."""
+        return self._name
+
+    @mode.Service.task
+    async def _thread(self) -> None:
+        try:
+            await asyncio.to_thread(self._run, self._stop)
+        finally:
+            self._ended.set()
+
+    async def on_stop(self) -> None:
+        """Ask the loop to end, and wait until it has."""
+        self._stop.set()
+        await self._ended.wait()
+
+
+class WorkerService(mode.Service):
+    """Ownership and data plane over one server, with their HTTP face."""
+
+    def __init__(self, settings: Settings, name: str, link: Link) -> None:
+        super().__init__()
+        self.settings, self.name, self.link = settings, name, link
+        self.keys = Keys(settings.name)
+        self.metrics = Metrics()
+        self.program = Program(settings.plans)
+        self.background = ThreadPoolExecutor(BACKGROUND_THREADS, thread_name_prefix="background")
+        self.ownership = Ownership(
+            settings, name, link, self.keys, self.program, self.metrics, self.background
+        )
+
+    async def on_first_start(self) -> None:
+        """Agree with the fleet on its shape, and compile, before anything is owned."""
+        await asyncio.to_thread(agree, self.link, self.keys, self.settings)
+        await asyncio.to_thread(warm, self.program)
+
+    async def on_start(self) -> None:
+        """Start the services, each of which stops before those that started before it."""
+        http = self.settings.http
+        if http.enabled:
+            self.http = HttpServer(http.host, http.port, self.metrics.registry, self.checks())
+            self.http.start()
+            logger.info("serving", host=http.host, port=self.http.port)
+        await self.add_runtime_dependency(ThreadService("processing", self.ownership.plane.run))
+        await self.add_runtime_dependency(ThreadService("ownership", self.ownership.run))
+        logger.info("worker started", worker=self.name, program=self.program.digest)
+
+    async def on_shutdown(self) -> None:
+        """Close what is left once nothing is owned any more."""
+        self.background.shutdown(wait=False, cancel_futures=True)
+        if self.settings.http.enabled:
+            await asyncio.to_thread(self.http.stop)
+        logger.info("worker stopped", worker=self.name)
+
+    def checks(self) -> Mapping[str, Check]:
+        """What the HTTP face is asked about this worker's health."""
+        return {"/healthz": self._healthz, "/readyz": self._readyz}
+
+    def _healthz(self) -> Answer:
+        """Alive: no loop has crashed. Does not depend on the server."""
+        return Answer(not self.crashed, {"worker": self.name, "crashed": self.crashed})
+
+    def _readyz(self) -> Answer:
+        """Owns what it should, and has caught up."""
+        own = self.ownership
+        ready = own.settled and own.plane.caught_up
+        return Answer(
+            ready,
+            {"worker": self.name, "shards": own.holdings, "caught_up": own.plane.caught_up},
+        )
+
+
+def run_worker(settings: Settings, name: str, link: Link) -> None:
+    """One worker until SIGTERM or SIGINT, then a graceful stop within `drain_s`.
+
+    Raises: FleetError when a part of it crashed.
+    """
+    asyncio.run(_run_until_signal(WorkerService(settings, name, link)))
+
+
+async def _run_until_signal(service: WorkerService) -> None:
+    told_to_stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+    await service.start()
+    crashed = asyncio.create_task(service.wait_until_stopped())
+    asked = asyncio.create_task(told_to_stop.wait())
+    await asyncio.wait((crashed, asked), return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    await asyncio.wait_for(service.stop(), service.settings.worker.drain_s + STOP_S_SPARE)
+    if service.crash_reason is not None:
+        raise FleetError(f"worker {service.name} crashed: {service.crash_reason!r}")

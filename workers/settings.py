@@ -1,0 +1,234 @@
+"""The one settings model: `fleet.yaml` and the environment, read once at the top."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from indicators.bars import BarSpec
+from indicators.errors import IndicatorError
+
+NS_PER = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
+ENVIRONMENT_PREFIX = "FLEET_"
+FILE_VALUES = "file_values"  # how the file's keys reach the lowest source
+# What Kubernetes injects for a service called `fleet`; not ours, so not a mistake.
+FOREIGN_ENVIRONMENT = re.compile(r"FLEET(_.*)?_(SERVICE_|PORT_|PORT$|TCP)")
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used: fix every named key, then start again."""
+
+
+def duration_ns(text: str) -> int:
+    """Nanoseconds of a duration such as `250ms`, `5s` or `1h`."""
+    match = re.fullmatch(r"(\d+)(ms|s|m|h|d)", text)
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{text!r} is not a duration; wanted a number and ms, s, m, h or d")
+    return int(match[1]) * NS_PER[match[2]]
+
+
+def _timeframe(text: str) -> str:
+    try:
+        return BarSpec.parse(text).name
+    except IndicatorError as error:
+        raise ValueError(str(error)) from error
+
+
+def _emit(text: str) -> str:
+    if text not in {"final", "forming"}:
+        duration_ns(text)
+    return text
+
+
+def _duration(text: str) -> str:
+    duration_ns(text)
+    return text
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
+Duration = Annotated[str, AfterValidator(_duration)]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RedisSettings(Section):
+    """The server: any Redis >= 7.0 or Valkey, or the bundled one."""
+
+    url: str = "redis://127.0.0.1:6379/0"
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    embedded: bool = False
+    folder: Path = Path(".fleet/redis")
+    timeout_ms: int = Field(5_000, ge=100, le=120_000)
+
+
+class RuleSettings(Section):
+    """A signal: its condition, what it carries, how often it may fire."""
+
+    when: str
+    value: str | dict[Name, str] | None = None
+    every: Literal["change", "bar"] = "change"
+    cooldown: Duration | None = None
+    valid_for: Duration | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, given: object) -> object:
+        return {"when": given} if isinstance(given, str) else given
+
+
+class PlanSettings(Section):
+    """One plan: a timeframe, the symbols it covers, its values and its signals."""
+
+    timeframe: Annotated[str, AfterValidator(_timeframe)] = "1m"
+    symbols: tuple[str, ...] = ("*",)
+    emit: Annotated[str, AfterValidator(_emit)] = "final"
+    flat: int = Field(0, ge=0, le=10_000)  # bars at most that a gap without trades gives
+    values: dict[Name, str] | list[str] = {}
+    signals: dict[Name, RuleSettings] = {}
+
+
+class WorkerSettings(Section):
+    """How one worker behaves."""
+
+    lease_ms: int = Field(3_000, ge=300, le=600_000)
+    grace_ms: int = Field(2_000, ge=0, le=3_600_000)
+    snapshot_s: float = Field(10.0, gt=0, le=3_600)
+    drain_s: float = Field(20.0, gt=0, le=3_600)
+    read_entries_max: int = Field(4_000, ge=1_000, le=50_000)
+    symbols_max: int = Field(100_000, ge=1, le=10_000_000)
+    dedupe_window: int = Field(16_384, ge=1, le=10_000_000)
+
+
+class RetentionSettings(Section):
+    """How long streams are kept; ticks are never trimmed before they are processed."""
+
+    ticks_s: float = Field(86_400, gt=0)
+    signals_s: float = Field(7 * 86_400, gt=0)
+    values_s: float = Field(86_400, gt=0)
+
+
+class HttpSettings(Section):
+    """Where /metrics, /healthz and /readyz are served; port 0 takes a free one."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(9464, ge=0, le=65_535)
+
+
+class LogSettings(Section):
+    """What is logged, to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(BaseSettings):
+    """Everything a process of the fleet is told."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+    )
+
+    redis: RedisSettings = RedisSettings()
+    name: str = Field("fleet", pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    shards: int = Field(16, ge=1, le=16_384)
+    sources: tuple[str, ...] = ()
+    plans: dict[Name, PlanSettings] = {}
+    worker: WorkerSettings = WorkerSettings()
+    retention: RetentionSettings = RetentionSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the names are pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The command line wins over the environment, the environment over the file."""
+        assert isinstance(init_settings, InitSettingsSource)
+        given = dict(init_settings.init_kwargs)
+        file_values = given.pop(FILE_VALUES, {})
+        return (
+            InitSettingsSource(settings_cls, given),
+            env_settings,
+            InitSettingsSource(settings_cls, file_values),
+        )
+
+
+def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Settings of the file (if any), under the environment, under nested `overrides`.
+
+    Raises: SettingsError, naming every unknown or bad key at once.
+    """
+    given = _read(path) if path is not None else {}
+    problems = [f"{name}: unknown environment variable" for name in _unknown_environment()]
+    try:
+        settings = Settings(**{**(overrides or {}), FILE_VALUES: given})
+    except ValidationError as error:
+        problems += list(_explain(error))
+    if problems:
+        where = str(path) if path is not None else "the settings"
+        raise SettingsError(f"{len(problems)} problem(s) in {where}:\n  " + "\n  ".join(problems))
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not YAML: {error}") from error
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise SettingsError(f"{path}: wanted keys at the top, saw a {type(given).__name__}")
+    return given
+
+
+def _unknown_environment() -> Iterator[str]:
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        ours = name.startswith(ENVIRONMENT_PREFIX) and not FOREIGN_ENVIRONMENT.match(name)
+        if ours and name.upper().split("__")[0] not in known:
+            yield name
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            yield f"{key}: unknown key"
+        else:
+            yield f"{key}: {problem['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,71 @@
+"""Compile what a worker runs before it owns a shard: compiling later would stall its leases.
+
+`python -m workers.warm` compiles every kernel there is, for an image whose file system will
+be read-only.
+"""
+
+import sys
+from time import monotonic
+
+import numpy as np
+import structlog
+
+from indicators.declare import OPERATORS
+from indicators.kernels import address
+from streams.decode import warm as warm_parser
+from streams.records import Batch, EntryId
+from streams.symbols import SymbolTable
+from workers.processor import advance
+from workers.program import Program
+from workers.settings import PlanSettings
+from workers.state import ShardState
+
+SLOW_S = 2.0
+TICKS = 4
+NOON_NS = 1_763_812_800_000_000_000
+HALF_DAY_NS = 43_200_000_000_000
+
+logger = structlog.get_logger()
+
+
+def warm(program: Program) -> float:
+    """Run a few ticks through everything that `program` needs; returns the seconds it took."""
+    started = monotonic()
+    state = ShardState.new(program, SymbolTable(), dedupe_window=16)
+    warm_parser()
+    state.symbols.add(b"WARM")
+    advance(program, state, _ticks(), now_ns=0)
+    ShardState.load(state.save(program), symbols_max=16)
+    took_s = monotonic() - started
+    if took_s > SLOW_S:
+        logger.info("kernels compiled", took_s=round(took_s, 1))
+    return took_s
+
+
+def _ticks() -> Batch:
+    """Ticks of one instrument, half a day apart, the last of them repeated."""
+    return Batch(
+        shard="0",
+        upto=EntryId(1, TICKS),
+        entries=TICKS,
+        slot=np.zeros(TICKS, np.int64),
+        ts=NOON_NS + np.arange(TICKS) * HALF_DAY_NS,
+        price=np.array([1.0, 2.0, 3.0, 4.0]),
+        size=np.ones(TICKS),
+        key=np.array([1, 2, 3, 3], np.uint64),
+        entry_ms=np.ones(TICKS, np.uint64),
+        entry_seq=np.arange(TICKS, dtype=np.uint64),
+    )
+
+
+def main() -> None:
+    """Compile the kernel of every operator, and all that a batch goes through."""
+    for number, operator in enumerate(OPERATORS.values(), start=1):
+        address(operator)
+        sys.stderr.write(f"\rcompiling kernels: {number} of {len(OPERATORS)}")
+    warm(Program({"warm": PlanSettings(emit="forming", signals={"up": "close > open"})}))
+    sys.stderr.write("\n")
+
+
+if __name__ == "__main__":
+    main()
