@@ -5,11 +5,11 @@ class SandboxError(Exception):
     """Root of everything this package raises."""
 
 
-class SandboxUnavailable(SandboxError):  # noqa: N818  # house style: what, not -Error
+class SandboxUnavailable(SandboxError):  # house style: what, not -Error
     """The machine cannot hold a script safely. Run no scripts here."""
 
 
-class BadScript(SandboxError):  # noqa: N818
+class BadScript(SandboxError):
     """The script can never run as it stands. Show the text to its author."""
 
 
@@ -17,7 +17,7 @@ class BadCapsule(BadScript):
     """Saved state does not fit this script. Start it from `init()`."""
 
 
-class JailFailed(SandboxError):  # noqa: N818
+class JailFailed(SandboxError):
     """A script's process was ended. `outcome` says why, in a word: give it to the breaker.
 
     `traceback` holds the script's lines that were running, newest last, where they are known.

@@ -3,6 +3,8 @@
 `python -m tests.sandbox.fuzz --seconds 60` runs it for longer than the tests do.
 """
 
+# ruff: noqa: PT017, SIM905, T201  # a program of its own
+
 import argparse
 import ast
 import contextlib
@@ -43,8 +45,8 @@ SEEDS: Final = [
 WORDS: Final = (
     "__class__ __globals__ _getattr_ _write_ _facade_ _ gi_frame f_back format eval exec open ta"
     " bar state self ctypes data base func lambda yield await async def class with match case type"
-    " import from as global nonlocal del except* : ( ) [ ] { } = := + ** * / , . ; @ -> f'{x!r:>{9}}'"
-    " 10**9 'a'*9 \\ \n \n\t # ＿ ſ \u202e \0 \ud800 None True 1e400 0x"
+    " import from as global nonlocal del except* : ( ) [ ] { } = := + ** * / , . ; @ ->"
+    " f'{x!r:>{9}}' 10**9 'a'*9 \\ \n \n\t # \uff3f \u017f \u202e \0 \ud800 None True 1e400 0x"
 ).split(" ")
 
 

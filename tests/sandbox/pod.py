@@ -11,6 +11,7 @@ import os
 import platform
 import struct
 import sys
+from pathlib import Path
 
 UID = 10_001
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -48,11 +49,11 @@ def read_only_root() -> None:
     if home.startswith("/root/"):  # closed to other users: show only the interpreter
         check(LIBC.mount(home.encode(), b"/mnt", None, MS_BIND, None), "bind")
         check(LIBC.mount(b"none", b"/root", b"tmpfs", 0, b"mode=755"), "tmpfs")
-        os.makedirs(home)
+        Path(home).mkdir(parents=True)
         check(LIBC.mount(b"/mnt", home.encode(), None, MS_BIND, None), "bind back")
     check(LIBC.mount(b"none", b"/dev/shm", b"tmpfs", 0, b"size=64m,mode=1777"), "shm")
-    with open("/proc/self/mounts", encoding="utf-8") as file:
-        points = [line.split()[1].encode().decode("unicode_escape") for line in file]
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    points = [line.split()[1].encode().decode("unicode_escape") for line in mounts]
     for point in points:
         if point != "/dev/shm" and not point.startswith(("/proc", "/sys")):
             flags = MS_REMOUNT | MS_BIND | MS_RDONLY
@@ -86,7 +87,7 @@ def filter_program() -> bytes:
 
 def install(program: bytes) -> None:
     class Program(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]  # noqa: RUF012
+        _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
 
     steps = ctypes.create_string_buffer(program, len(program))
     wanted = Program(len(program) // 8, ctypes.addressof(steps))
@@ -98,7 +99,12 @@ def main() -> None:
     drop_privileges()
     if platform.machine() == "x86_64":
         install(filter_program())
-    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "TMPDIR": "/dev/shm"}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/nonexistent",
+        "LC_ALL": "C.UTF-8",
+        "TMPDIR": "/dev/shm",
+    }
     if os.environ.get("NUMBA_CACHE_DIR"):
         environment["NUMBA_CACHE_DIR"] = os.environ["NUMBA_CACHE_DIR"]
     os.execve(sys.argv[1], sys.argv[1:], environment)

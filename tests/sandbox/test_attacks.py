@@ -46,9 +46,7 @@ HUNGRY = {
 def test_an_endless_script_is_killed_soon_after_its_deadline(name: str, attack: Attack) -> None:
     before_kib, late_ms = resident_kib(), []
     for _ in range(3):  # the machine may be busy once
-        results = attack(
-            f"def on_bar(bar, state):\n    {HUNGRY[name]}\n", batch_ms_max=DEADLINE_MS
-        )
+        results = attack(f"def on_bar(bar, state):\n    {HUNGRY[name]}\n", batch_ms_max=DEADLINE_MS)
         assert results.outcome in ("deadline", "forbidden"), results
         # a script that the machine starved gets its time twice, and not three times
         late_ms.append((results.wall_ns / 1e6 - DEADLINE_MS) % DEADLINE_MS)

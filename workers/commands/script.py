@@ -1,4 +1,4 @@
-"""`fleet vet` and `fleet script run`: what an author needs before anything is deployed."""
+"""`fleet script run`: what an author needs before anything is deployed."""
 
 import json
 import sys
@@ -8,43 +8,26 @@ from typing import Any, Final
 import click
 
 from indicators.errors import IndicatorError
-from sandbox.errors import JailFailed, SandboxError
-from sandbox.files import read_bars
+from sandbox.errors import SandboxError
 from sandbox.local import LocalRun, run_file
 from sandbox.pool import JailPool
 from sandbox.report import Report
 from sandbox.runner import Refused
 from sandbox.script import Param, Script
+from workers.script_bars import bars_of
+from workers.tables import FileError
 
 FAILED: Final = 1
 SIGNALS_SHOWN: Final = 20
 ERRORS_SHOWN: Final = 8
 
 
-@click.command("vet")
-@click.argument(
-    "file", metavar="SCRIPT", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def vet(file: Path, params: tuple[str, ...], as_json: bool) -> None:
-    """Say what speaks against SCRIPT: 0 accepted, 1 refused."""
-    script = Script(file.stem, _source(file), params=_params(params))
-    with _pool() as pool:
-        report = pool.vet(script)
-    if as_json:
-        click.echo(json.dumps(report.as_json()))
-    else:
-        _print_report(file, report)
-    sys.exit(0 if report.accepted else FAILED)
-
-
 @click.group("script")
-def script() -> None:
+def command() -> None:
     """Scripts of your own."""
 
 
-@script.command("run")
+@command.command("run")
 @click.argument(
     "file", metavar="SCRIPT", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
@@ -57,6 +40,7 @@ def script() -> None:
     "--value", "values", multiple=True, metavar="NAME=EXPRESSION",
     help="An indicator for bar.values, for instance RSI_14=rsi(length=14).",
 )  # fmt: skip
+@click.option("--timeframe", default="1m", show_default=True, help="Bars to make of ticks.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--unvetted", is_flag=True, help="Skip vetting: to test the walls behind it.")
 def run(
@@ -64,17 +48,18 @@ def run(
     data: tuple[Path, ...],
     params: tuple[str, ...],
     values: tuple[str, ...],
+    timeframe: str,
     as_json: bool,
     unvetted: bool,
 ) -> None:
-    """Run SCRIPT on files of bars, in the jail it would have in the fleet."""
-    loaded = Script(file.stem, _source(file), params=_params(params), vetted=not unvetted)
+    """Run SCRIPT on files of bars or ticks, in the jail it would have in the fleet."""
+    loaded = Script(file.stem, source_of(file), params=params_of(params), vetted=not unvetted)
     expressions = dict(_pair(value) for value in values)
     runs: list[dict[str, Any]] = []
     ok = True
-    with _pool() as pool:
+    with open_pool() as pool:
         for path in data:
-            done = _run_one(pool, loaded, path, expressions)
+            done = _run_one(pool, loaded, path, timeframe, expressions)
             ok = ok and done.ok
             if as_json:
                 runs.append({"file": str(path), **done.as_json()})
@@ -85,18 +70,21 @@ def run(
     sys.exit(0 if ok else FAILED)
 
 
-def _run_one(pool: JailPool, script: Script, path: Path, values: dict[str, str]) -> LocalRun:
+def _run_one(
+    pool: JailPool, script: Script, path: Path, timeframe: str, values: dict[str, str]
+) -> LocalRun:
     try:
-        return run_file(pool, script, read_bars(path), values)
+        return run_file(pool, script, bars_of(path, timeframe), values)
     except Refused as refused:
-        _print_report(Path(script.name), refused.report, err=True)
+        print_report(Path(script.name), refused.report, err=True)
         sys.exit(FAILED)
-    except (JailFailed, IndicatorError, SandboxError) as error:
+    except (FileError, IndicatorError, SandboxError) as error:
         click.echo(f"{path}: {error}", err=True)
         sys.exit(FAILED)
 
 
-def _pool() -> JailPool:
+def open_pool() -> JailPool:
+    """A pool for this one command; ends it where scripts cannot be held."""
     try:
         return JailPool()
     except SandboxError as error:
@@ -104,7 +92,8 @@ def _pool() -> JailPool:
         sys.exit(FAILED)
 
 
-def _source(file: Path) -> str:
+def source_of(file: Path) -> str:
+    """The text of a script, or bad usage."""
     try:
         return file.read_bytes().decode()
     except UnicodeDecodeError as error:
@@ -118,7 +107,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _params(texts: tuple[str, ...]) -> dict[str, Param]:
+def params_of(texts: tuple[str, ...]) -> dict[str, Param]:
     """Parameters by name: numbers, true and false as such, the rest as text."""
     params: dict[str, Param] = {}
     for name, value in map(_pair, texts):
@@ -130,7 +119,8 @@ def _params(texts: tuple[str, ...]) -> dict[str, Param]:
     return params
 
 
-def _print_report(file: Path, report: Report, *, err: bool = False) -> None:
+def print_report(file: Path, report: Report, *, err: bool = False) -> None:
+    """Print findings and verdict."""
     for finding in report.findings:
         click.echo(f"{file}:{finding}", err=err)
     verdict = "accepted" if report.accepted else "refused"
