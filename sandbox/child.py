@@ -167,7 +167,8 @@ class Child:
         parts = np.frombuffer(
             self.inbound, np.float64, (columns - 2) * rows, offset=2 * rows * CELL_BYTES
         ).reshape(columns - 2, rows)
-        names = orjson.loads(self.inbound[columns * rows * CELL_BYTES :][: request.length] or b"[]")
+        end = columns * rows * CELL_BYTES
+        names = orjson.loads(self.inbound[end : end + request.length] or b"[]")
         bars = list(zip(*parts[:5].tolist(), strict=True))
         values = None
         if names:

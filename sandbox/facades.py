@@ -45,27 +45,24 @@ class Facade:
 
 
 class SeededRandom:
-    """Random numbers that are the same on every run: the seed is set anew for each bar.
+    """Random numbers that are the same on every run: `seeded` is put out at each bar.
 
-    Nothing has to be saved for a script to go on elsewhere with the same numbers.
+    The next number is then the first of the seed that `moment` names. Nothing has to be saved
+    for a script to go on elsewhere with the same numbers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, moment: Callable[[], str]) -> None:
         self.generator = random.Random(0)  # noqa: S311  # repeatable on purpose
-        self.seed = ""
-        self.fresh = False
-
-    def begin(self, seed: str) -> None:
-        """Start a bar: the next number is the first of `seed`."""
-        self.seed, self.fresh = seed, False
+        self.moment = moment
+        self.seeded = False
 
     def method(self, name: str) -> Callable[..., Any]:
         """One function of the facade."""
 
         def call(*arguments: Any) -> Any:
-            if not self.fresh:
-                self.generator.seed(self.seed)
-                self.fresh = True
+            if not self.seeded:
+                self.generator.seed(self.moment())
+                self.seeded = True
             return getattr(self.generator, name)(*arguments)
 
         return call

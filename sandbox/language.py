@@ -18,7 +18,8 @@ NAN: Final = float("nan")
 INFINITY: Final = float("inf")
 SECOND_NS: Final = 1_000_000_000
 MINUTE_NS: Final = 60 * SECOND_NS
-STATE_CHECK_BARS: Final = 256  # state is measured at bars 1, 2, 4, ... 256, 512, 768 ...
+STATE_CHECK_BARS: Final = 256  # state is measured at each multiple of this
+STATE_CHECKS_EARLY: Final = (1, 16)  # and at these bars
 Prices = tuple[float, float, float, float, float]  # open high low close volume
 VALUE: Final = "value"  # the output of a returned number
 
@@ -31,7 +32,8 @@ class Program:
     ) -> None:
         self.code, self.params, self.limits, self.vetted = code, params, limits, vetted
         self.instruments: dict[int, Instrument] = {}
-        self.seeded = SeededRandom()
+        self.seeded = SeededRandom(self._moment)
+        self.ts: Sequence[int] = ()
         self.facades = facades(self.seeded)
         self.baseline: dict[str, bytes] | None = None
         self.results = Gathered()
@@ -107,13 +109,18 @@ class Program:
         text = str(sep).join([str(item)[:TEXT_CHARS_MAX] for item in items[:FIELDS_MAX]])
         self.results.log.append([self.row, plain(text[:TEXT_CHARS_MAX])])
 
+    def _moment(self) -> str:
+        """Names the instrument and bar at work: the seed of its random numbers."""
+        instrument = self.current
+        return "" if instrument is None else f"{instrument.symbol}@{self.ts[self.row]}"
+
     # --- instruments
 
     def open(self, slot: int, symbol: str, capsule: str | None = None) -> Instrument:
         """Start an instrument, from `init()` or from where a capsule left it."""
         if slot not in self.instruments and len(self.instruments) >= self.limits.slots_max:
             raise BadScript(f"more than {self.limits.slots_max} instruments (limit slots_max)")
-        self.seeded.begin(symbol)
+        self.seeded.seeded = False
         instrument = Instrument(self.namespace(), symbol)
         if self.baseline is None:
             self.baseline = module_data(instrument.namespace, {})
@@ -169,16 +176,17 @@ class Program:
     ) -> Gathered:  # fmt: skip
         """One batch, row after row; an error costs its row, never the batch."""
         self.results = results = Gathered()
-        numbers = results.numbers
+        self.ts, seeded, numbers = ts, self.seeded, results.numbers
         for row, slot in enumerate(slots):
             self.row, self.signalled = row, 0
             try:
                 self.current = instrument = self.instruments[slot]
                 self.minute = ts[row] // MINUTE_NS
-                self.seeded.begin(f"{instrument.symbol}@{ts[row]}")
+                seeded.seeded = False
+                first, high, low, close, volume = bars[row]
                 bar = Bar(
-                    ts[row] / SECOND_NS, *bars[row], {} if values is None else values[row],
-                    instrument.symbol,
+                    ts[row] / SECOND_NS, first, high, low, close, volume,
+                    {} if values is None else values[row], instrument.symbol,
                 )  # fmt: skip
                 answer = instrument.on_bar(bar, instrument.state)
                 kind = type(answer)
@@ -196,7 +204,7 @@ class Program:
                     number = self._answered(instrument, answer, row)
                 numbers.append(number)
                 instrument.bars = count = instrument.bars + 1
-                if count % STATE_CHECK_BARS == 0 or count & (count - 1) == 0:
+                if count % STATE_CHECK_BARS == 0 or count in STATE_CHECKS_EARLY:
                     self._check_state(slot)
             except BaseException as error:  # noqa: BLE001  # whatever a stranger may raise
                 if len(numbers) == row:
