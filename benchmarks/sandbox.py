@@ -222,6 +222,25 @@ def crowd(pool: JailPool, scripts: int, instruments: int) -> None:
         runner.close()
 
 
+def neighbours(pool: JailPool, times: int) -> None:
+    """A batch of a well-behaved script, alone and while another one spins to its deadline."""
+    spin = "def on_bar(bar, state):\n    while bar.close > 0:\n        pass\n"
+    good, bars = pool.load(Script("good", SMA_CROSS)), bars_of(200, 1)
+    bad = pool.load(Script("bad", spin, limits=Limits(batch_ms_max=20)))
+    taken: dict[str, list[float]] = {"alone": [], "beside": []}
+    for _ in range(times):
+        taken["alone"].append(pool.run_all({good: bars})[good].wall_ns / 1e6)
+        results = pool.run_all({bad: bars, good: bars})
+        assert results[bad].outcome == "deadline"
+        taken["beside"].append(results[good].wall_ns / 1e6)
+        bad.breaker = bad.breaker.lifted()
+    p99 = {name: sorted(values)[int(len(values) * 0.99) - 1] for name, values in taken.items()}
+    text = f"p99 {p99['beside']:.2f} ms, {p99['alone']:.2f} ms alone"
+    tell("200 bars beside a script that spins", text, "unmoved")
+    good.close()
+    bad.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
@@ -234,6 +253,7 @@ def main() -> None:
         round_trip(pool, times * 5)
         on_bar_cost(times // 4)
         declarative(pool, times // 4)
+        neighbours(pool, times)
         crowd(pool, 20 if quick else 100, 50)
 
 

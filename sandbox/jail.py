@@ -121,7 +121,7 @@ class Jail:
         if not self.alive or self.pending is not None:
             raise SandboxError("this jail is gone or busy")
         if self._readable(self.control.fileno()):
-            raise self.end("protocol", "the script's process spoke without being asked")
+            raise self._unasked()
         self.sequence = (self.sequence + 1) % 2**32
         self.pending = Request(op, self.sequence, rows, values, length)
         self.started_ns, self.cpu_before_ns = time.monotonic_ns(), self._cpu_ns()
@@ -129,6 +129,16 @@ class Jail:
             self.control.send(self.pending.pack())
         except OSError:
             raise self._died() from None
+
+    def _unasked(self) -> JailFailed:
+        """Something came between two requests: its end, or words that nobody asked for."""
+        try:
+            said = self.control.recv(REPLY_BYTES)
+        except OSError:
+            said = b""
+        if said:
+            return self.end("protocol", "the script's process spoke without being asked")
+        return self._died()
 
     def write(self, payload: bytes, offset: int = 0) -> None:
         """Put bytes into the inbound memory."""

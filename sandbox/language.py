@@ -50,7 +50,7 @@ class Program:
         names: dict[str, Any] = {
             "__builtins__": script_builtins(own) if self.vetted else builtins,
             "__name__": "script",
-            "params": dict(self.params),
+            "params": types.MappingProxyType(self.params),
             "nan": NAN,
             "signal": self._signal,
             "log": self._log,

@@ -230,6 +230,17 @@ def test_a_reply_too_many_is_found_before_the_next_request(pool: JailPool) -> No
     assert runner.run(bars).outcome == "protocol"
 
 
+def test_a_jail_killed_between_two_batches_is_a_crash_and_no_lie(pool: JailPool) -> None:
+    runner = pool.load(Script("victim", "def on_bar(bar, state):\n    return 1\n"))
+    bars = make_bars(1, 1)
+    assert runner.run(bars).outcome == "done"
+    signal.pidfd_send_signal(runner.jail.pidfd, signal.SIGKILL)
+    assert runner.run(bars).outcome == "crashed"
+    assert runner.breaker.reason == ""
+    runner.breaker = Breaker()
+    assert runner.run(bars).restarted
+
+
 def test_a_closed_socket_does_not_hang_the_worker(attack: Attack) -> None:
     start = time.monotonic()
     results = attack("import os\ndef on_bar(bar, state):\n    os.close(0)\n    while True: pass\n")

@@ -7,6 +7,7 @@ import pytest
 
 from sandbox.errors import JailFailed
 from sandbox.limits import Limits
+from sandbox.local import columns_of
 from sandbox.pool import JailPool
 from sandbox.runner import Refused
 from sandbox.script import Script
@@ -30,7 +31,7 @@ def test_a_benign_script_is_accepted_and_gives_plausible_output(
         assert set(runner.save()) == {0, 1}
     else:
         plan = runner.declared.plan()
-        columns = plan.run(plan.new_state(2), bars.slots, bars.columns)
+        columns = plan.run(plan.new_state(2), bars.slots, columns_of(bars))
         assert set(columns) == set(runner.declared.outputs)
         assert all((abs(column[-60:]) < 1e6).any() for column in columns.values())
     runner.close()
