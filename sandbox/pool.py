@@ -2,6 +2,7 @@
 
 import os
 import select
+import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -31,6 +32,7 @@ class JailPool:
         self.at_once = at_once or os.cpu_count() or 1
         self.nursery = Nursery(landlock_required=landlock_required)
         self.runners: set[Runner] = set()
+        self.lock = threading.Lock()
 
     def __enter__(self) -> "JailPool":
         return self
@@ -51,12 +53,18 @@ class JailPool:
         Raises Refused with a report where vetting or the first run says no, JailFailed where
         the process had to be ended.
         """
-        if not self.nursery.alive:
-            self.nursery.close()
-            self.nursery = Nursery(landlock_required=self.landlock_required)
-        runner = Runner(self.nursery, script)
-        self.runners = {each for each in self.runners if not each.closed} | {runner}
+        runner = Runner(self._nursery(), script)
+        with self.lock:
+            self.runners = {each for each in self.runners if not each.closed} | {runner}
         return runner
+
+    def _nursery(self) -> Nursery:
+        """The zygote, a new one where the last has died."""
+        with self.lock:
+            if not self.nursery.alive:
+                self.nursery.close()
+                self.nursery = Nursery(landlock_required=self.landlock_required)
+            return self.nursery
 
     def vet(self, script: Script) -> Report:
         """Findings of vetting and of a first run, all of it inside a jail."""
@@ -99,10 +107,7 @@ class JailPool:
         """Give a runner the zygote of now, if its own is gone."""
         if not runner.nursery.alive:
             runner.jail.close()
-            if not self.nursery.alive:
-                self.nursery.close()
-                self.nursery = Nursery(landlock_required=self.landlock_required)
-            runner.nursery = self.nursery
+            runner.nursery = self._nursery()
 
 
 def _first_ready(runners: Sequence[Runner]) -> list[int]:
