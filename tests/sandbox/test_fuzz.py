@@ -4,6 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sandbox.errors import JailFailed
+from sandbox.protocol import read_reply
+from sandbox.wire import Op, Reply, Request
 from tests.sandbox.fuzz import READERS, SEEDS, check_answer, check_reply, check_source, fuzz
 
 json_values = st.recursive(
@@ -40,6 +43,25 @@ def test_any_json_can_be_read(kind: str, content: object) -> None:
 @given(st.binary(max_size=64))
 def test_any_bytes_can_be_a_reply(raw: bytes) -> None:
     check_reply(raw)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(Op.RUN, 0, 1, 5, 4_057),
+        Reply(Op.RUN, 0, 1, 5, 2**63),
+        Reply(Op.RUN, 0, 1, 4, 0),
+        Reply(Op.RUN, 0, 2, 5, 0),
+        Reply(Op.SAVE, 0, 1, 5, 0),
+        Reply(Op.RUN, 2, 1, 5, 0),
+    ],
+)
+def test_a_reply_that_does_not_fit_the_question_is_refused(reply: Reply) -> None:
+    request = Request(Op.RUN, 1, 5, 0, 0)
+    honest = Reply(Op.RUN, 0, 1, 5, 4_056)
+    assert read_reply(honest.pack(), request, 4_096) == honest
+    with pytest.raises(JailFailed, match="broke the protocol"):
+        read_reply(reply.pack(), request, 4_096)
 
 
 @pytest.mark.parametrize("source", SEEDS)

@@ -122,6 +122,28 @@ def test_each_wall_stands_by_itself(wall: str) -> None:
         assert error not in free.stderr
 
 
+def test_a_hole_in_the_filter_would_still_meet_landlock() -> None:
+    """Everything a jail does but seccomp: no file is made, no port reached, nobody signalled."""
+    done = python(
+        "import errno, os, socket, signal\n"
+        "from sandbox import lockdown\n"
+        "if lockdown.landlock_version() < 6:\n    raise SystemExit(77)\n"
+        "lockdown._seccomp = lambda pid: None\n"
+        "connection = socket.socket()\n"
+        "lockdown.lock_down(os.getppid(), memory_bytes=2**30)\n"
+        "for attempt in (lambda: os.mkdir('/tmp/x_hole'), lambda: os.truncate('/etc/passwd', 10**9),\n"
+        "                lambda: connection.connect(('127.0.0.1', 9)),\n"
+        "                lambda: os.kill(os.getppid(), 0)):\n"
+        "    try:\n        attempt()\n        raise SystemExit('it got through')\n"
+        "    except OSError as error:\n"
+        "        assert error.errno in (errno.EACCES, errno.EPERM), error\n"
+    )
+    if done.returncode == 77:
+        pytest.skip("this kernel's Landlock does not know signals yet")
+    assert done.returncode == 0, done.stderr
+    assert not Path("/tmp/x_hole").exists()
+
+
 def test_without_seccomp_no_script_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(lockdown.SYS_SECCOMP, os.uname().machine, 1_000)  # no such call
     with pytest.raises(SandboxUnavailable, match="seccomp filters are not available"):
