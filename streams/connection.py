@@ -9,7 +9,7 @@ option of redis-py's connections (`?ssl_ca_certs=/ca.pem`, `?sentinel_password=.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import redis
@@ -90,6 +90,12 @@ class Link:
                 self._cluster.nodes_manager.initialize()
             except SERVER_ERRORS as error:
                 raise translated(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close what the client holds; dedicated connections are their users' to close."""

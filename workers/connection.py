@@ -30,10 +30,8 @@ def linked(settings: RedisSettings) -> Iterator[Link]:
             link = connect(url)
         except ValueError as error:
             raise SettingsError(f"redis.url: {error}") from error
-        try:
+        with link:
             yield link
-        finally:
-            link.close()
 
 
 def full_url(settings: RedisSettings) -> str:

@@ -5,7 +5,7 @@ together with the next read. Shards come and go through a queue; a shard is only
 by the thread that holds it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -21,7 +21,7 @@ from streams.wire import Wire
 from workers.backoff import Backoff
 from workers.clock import due_clock
 from workers.metrics import Metrics
-from workers.processor import Output, advance
+from workers.processor import advance
 from workers.settings import Settings
 from workers.takeover import ShardRun, obey
 
@@ -138,17 +138,26 @@ class DataPlane:
 
     def _settle(self, exchange: Exchange, commits: Sequence[Commit], sent_at: float) -> None:
         """Take note of which commits took effect."""
+        done = []
         for commit in commits:
             error = exchange.lost.get(commit.shard)
             if error is not None:
                 self._lose(self._runs[commit.shard], error)
                 continue
             self._runs[commit.shard].pending = None
-            self._metrics.commits.labels(result="done").inc()
-            self._metrics.count(commit.counts)
-            self._metrics.signals.inc(len(commit.signals))
-            self._metrics.values.inc(len(commit.values))
-            self._metrics.commit_seconds.observe(monotonic() - sent_at)
+            done.append(commit)
+        self._count(done, monotonic() - sent_at)
+
+    def _count(self, commits: Sequence[Commit], took_s: float) -> None:
+        """Take note of what was published: once a turn, not once a shard."""
+        if not commits:
+            return
+        metrics = self._metrics
+        metrics.commits_done.inc(len(commits))
+        metrics.count(_total(commit.counts for commit in commits))
+        metrics.signals.inc(sum(len(commit.signals) for commit in commits))
+        metrics.values.inc(sum(len(commit.values) for commit in commits))
+        metrics.commit_seconds.observe(took_s)
 
     def _guarded(self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float) -> None:
         """One shard's turn: whatever goes wrong in it never stops the others."""
@@ -195,7 +204,7 @@ class DataPlane:
             deadletters=[
                 deadletter.encode(reject) for batch in batches for reject in batch.rejects
             ],
-            counts=_total(outputs),
+            counts=_total(output.counts for output in outputs),
             seq=seq,
             seq_values=seq_values,
         )
@@ -204,10 +213,10 @@ class DataPlane:
         self._metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
         busy_s = monotonic() - started
         self._metrics.busy.inc(busy_s)
-        self._metrics.latency.labels(stage="compute").observe(busy_s)
+        self._metrics.compute_seconds.observe(busy_s)
         if batches[0].rows:
             waited_ms = now_ns // NS_PER_MS - int(batches[0].entry_ms[0])
-            self._metrics.latency.labels(stage="queue").observe(max(waited_ms, 0) / MS_PER_S)
+            self._metrics.queue_seconds.observe(max(waited_ms, 0) / MS_PER_S)
 
     def _tick_clock(self, run: ShardRun) -> None:
         """Close by a clock entry what no tick closes."""
@@ -282,9 +291,9 @@ class DataPlane:
         self._wire.shut(run.shard)
 
 
-def _total(outputs: Sequence[Output]) -> dict[str, int]:
+def _total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total: dict[str, int] = {}
-    for output in outputs:
-        for name, count in output.counts.items():
+    for counts in parts:
+        for name, count in counts.items():
             total[name] = total.get(name, 0) + count
     return total

@@ -7,27 +7,37 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import yaml
 
+from streams.connection import Link
 from streams.producer import TickProducer
 from streams.reader import Gap, SignalReader, ValuesReader
 from streams.signals import Signal
+from workers.errors import FleetError
 from workers.market import Market
+from workers.overview import Overview, look
+from workers.settings import Settings
 
 SEED = 7
 SHARDS = 8
 LEASE_MS = 1_000
 PUSH_NS = 20_000_000
 REBORN_S = 3.0
+LOOK_S = 0.25
+CHAOS_S = 5.0
+READY_S_MAX = 60.0
+SETTLE_S_MAX = 20.0
 SIGNALS_SHOWN = 12
 LATENCIES_KEPT = 50_000
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 STOP_S_MAX = 15.0
+LOG_LINES_SHOWN = 10
 
 PLANS = {
     "fast": {
@@ -108,9 +118,10 @@ class Crew:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    def log(self, name: str) -> str:
-        """What a worker logged."""
-        return (self._folder / f"{name}.log").read_text(errors="replace")
+    def newest_log(self) -> str:
+        """The last lines that the first worker logged."""
+        text = (self._folder / f"{self.names[0]}.log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-LOG_LINES_SHOWN:])
 
     def _start(self, name: str) -> None:
         with (self._folder / f"{name}.log").open("ab") as log:
@@ -161,20 +172,112 @@ class Ledger:
         self.latencies_ms.append(time.time_ns() / NS_PER_MS - signal.entry.ms)
 
 
-def readers(url: str) -> tuple[SignalReader, ValuesReader]:
-    """Readers of every stream that the demo's fleet writes."""
-    shards = range(SHARDS)
-    return SignalReader(url, shards), ValuesReader(url, shards)
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the demo was asked for."""
+
+    seconds: int
+    symbols: int
+    rate: int
+    workers: int
+    chaos: bool
 
 
-async def push(url: str, market: Market, told: "list[int]") -> None:
-    """Push the market's ticks as they happen, until cancelled; `told[0]` counts them."""
-    async with TickProducer(url, shards=SHARDS) as producer:
-        at = time.time_ns()
-        while True:
-            await asyncio.sleep(max(at + PUSH_NS - time.time_ns(), 0) / NS_PER_S)
-            until = time.time_ns()
-            chunk = market.ticks(at, until - at)
-            await producer.send_columns(chunk)
-            told[0] += len(chunk.ts)
-            at = until
+class Demo:
+    """A market, workers and a consumer on one server, for so many seconds."""
+
+    def __init__(
+        self, options: Options, settings: Settings, link: Link, config: Path, folder: Path
+    ) -> None:
+        self.options, self.ledger, self.pushed = options, Ledger(), 0
+        self.elapsed_s = 0.0
+        self._settings, self._link = settings, link
+        self._crew = Crew(config, folder, options.workers)
+        self.overview: Overview = look(link, settings)
+
+    @property
+    def kills(self) -> int:
+        """How many workers were killed so far."""
+        return len(self._crew.kills)
+
+    async def run(self, keys: Callable[[], str]) -> AsyncIterator[None]:
+        """Run to the end, stopping to be looked at several times a second."""
+        market = Market(SEED, self.options.symbols, self.options.rate)
+        shards = range(SHARDS)
+        url = self._link.url
+        try:
+            await self._await_workers()
+            tasks = [
+                asyncio.create_task(self.ledger.follow(SignalReader(url, shards))),
+                asyncio.create_task(self.ledger.follow(ValuesReader(url, shards))),
+            ]
+            push = asyncio.create_task(self._push(url, market))
+            async for _ in self._turns(keys, [push, *tasks]):
+                yield
+            push.cancel()
+            await self._settle()
+            for task in tasks:
+                task.cancel()
+            yield
+        finally:
+            await asyncio.to_thread(self._crew.stop)
+
+    def line(self) -> str:
+        """The state in one line, for what is no terminal."""
+        return (
+            f"{self.elapsed_s:5.0f} s  {self.pushed:,} ticks  {self.ledger.values:,} values  "
+            f"{self.ledger.signals:,} signals  lag {self.overview.lag_entries:,}  "
+            f"p50 {self.ledger.latency_ms(50):.1f} ms  kills {self.kills}"
+        )
+
+    async def _turns(
+        self, keys: Callable[[], str], tasks: list[asyncio.Task[None]]
+    ) -> AsyncIterator[None]:
+        started, next_chaos = time.monotonic(), CHAOS_S
+        while self.elapsed_s < self.options.seconds:
+            await asyncio.sleep(LOOK_S)
+            self.elapsed_s = time.monotonic() - started
+            for task in tasks:
+                if task.done():
+                    task.result()  # a part that ended by itself failed: say why
+            key = keys()
+            if key == "q":
+                return
+            if key == "k" or (self.options.chaos and self.elapsed_s > next_chaos):
+                next_chaos = self.elapsed_s + CHAOS_S
+                await asyncio.to_thread(self._crew.kill_one)
+            self._crew.tend()
+            self.overview = await asyncio.to_thread(look, self._link, self._settings)
+            yield
+
+    async def _await_workers(self) -> None:
+        """Until every shard has an owner: so that latency is measured on a running fleet."""
+        deadline = time.monotonic() + READY_S_MAX
+        while not all(shard.owner for shard in self.overview.shards):
+            if time.monotonic() > deadline:
+                raise FleetError(f"no workers after {READY_S_MAX} s:\n{self._crew.newest_log()}")
+            await asyncio.sleep(LOOK_S)
+            self.overview = await asyncio.to_thread(look, self._link, self._settings)
+
+    async def _settle(self) -> None:
+        """Until what was pushed is processed, and its output read."""
+        deadline = time.monotonic() + SETTLE_S_MAX
+        while time.monotonic() < deadline:
+            self.overview = await asyncio.to_thread(look, self._link, self._settings)
+            published = sum(shard.seq for shard in self.overview.shards)
+            if self.overview.lag_entries == 0 and self.ledger.signals >= published:
+                return
+            await asyncio.sleep(LOOK_S)
+
+    async def _push(self, url: str, market: Market) -> None:
+        """Push the market's ticks as they happen, until cancelled."""
+        async with TickProducer(url, shards=SHARDS) as producer:
+            at = time.time_ns()
+            while True:
+                await asyncio.sleep(PUSH_NS / NS_PER_S)
+                until = time.time_ns()
+                chunk = market.ticks(at, until - at)
+                at = until
+                if len(chunk.ts):
+                    await producer.send_columns(chunk)
+                    self.pushed += len(chunk.ts)

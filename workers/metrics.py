@@ -8,7 +8,6 @@ LATENCY_BUCKETS_S = (
     *(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
     *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
 )
-STAGES = ("queue", "compute", "commit")
 
 
 class Metrics:
@@ -48,9 +47,12 @@ class Metrics:
         self.commit_seconds = histogram("commit_seconds", "From sending a commit to its reply.")
         self.snapshot_seconds = histogram("snapshot_seconds", "Time to write one snapshot.")
         self.takeover_seconds = histogram("takeover_seconds", "Time to load and replay a shard.")
-        self.latency = histogram(
+        latency = histogram(
             "latency_seconds", "From a tick's entry to its commit, by stage.", "stage"
         )
+        self.queue_seconds = latency.labels(stage="queue")
+        self.compute_seconds = latency.labels(stage="compute")
+        self.commits_done = self.commits.labels(result="done")
 
     def forget(self, shard: str) -> None:
         """Drop the series of a shard that this worker gave up."""
@@ -59,7 +61,12 @@ class Metrics:
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Add one commit's tick counts."""
-        self.ticks.inc(counts["applied"])
-        self.late.inc(counts["late"])
-        self.repeated.inc(counts["repeated"])
-        self.dead.inc(counts["dead"])
+        counters = {
+            "applied": self.ticks,
+            "late": self.late,
+            "repeated": self.repeated,
+            "dead": self.dead,
+        }
+        for name, amount in counts.items():
+            if amount:
+                counters[name].inc(amount)

@@ -118,10 +118,10 @@ def publish(log_maker: Maker, server: Server, count: int) -> None:
     with server.client() as client:
         new = EntryId.parse(client.xadd("ticks:{0}", {"symbol": "A", "price": "1"}))
     lease = log.acquire("w", lease_ms=60_000)
-    signals = [signal(number).encode(lease.seq + number) for number in range(count)]
+    signals = [signal(number).encode(lease.seq + number) for number in range(1, count + 1)]
     values = [
         Values("A", "1m", T0, "final", "s@1", {"x": 1.0}).encode(lease.seq_values + number)
-        for number in range(count)
+        for number in range(1, count + 1)
     ]
     log.commit(
         Commit(
@@ -141,12 +141,12 @@ def test_a_reader_goes_on_where_another_stopped(any_server: Server, open_log: Ma
             assert len(got) == len(wanted)
             return reader
 
-    wanted = [0, 1, 2]
+    wanted = [1, 2, 3]
     first = run(read(None))
     wanted = []
     run(read(first.positions))
     publish(open_log, any_server, 2)
-    wanted = [3, 4]
+    wanted = [4, 5]
     run(read(first.positions))
 
 
@@ -161,7 +161,7 @@ def test_a_hole_in_the_stream_is_told(any_server: Server, open_log: Maker) -> No
             return [one.item for one in await reader.read()]
 
     items = run(read())
-    assert [getattr(item, "seq", item) for item in items] == [0, Gap(1, 3), 3, 4]
+    assert [getattr(item, "seq", item) for item in items] == [1, Gap(2, 4), 4, 5]
 
 
 def test_a_reader_from_now_on_sees_the_next_one_only(any_server: Server, open_log: Maker) -> None:
@@ -176,4 +176,4 @@ def test_a_reader_from_now_on_sees_the_next_one_only(any_server: Server, open_lo
                 return [received.item.seq]
         return []
 
-    assert run(read()) == [2]
+    assert run(read()) == [3]

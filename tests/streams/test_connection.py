@@ -1,5 +1,6 @@
 """URLs, passwords and permissions, and a cluster."""
 
+import re
 import shutil
 import subprocess
 import time
@@ -17,7 +18,7 @@ from streams.log import ShardLog, renew_all
 from streams.records import ZERO, Commit, EntryId, Snapshot
 from streams.symbols import SymbolTable
 from streams.wire import Wire
-from tests.conftest import START_S_MAX, Server, free_port
+from tests.conftest import REPOSITORY, START_S_MAX, Server, free_port
 
 
 @pytest.fixture(params=["valkey", "redis7"])
@@ -147,6 +148,37 @@ def test_the_primary_is_found_through_sentinels(server: Server, sentinel_port: i
     log.commit(Commit("0", lease.fence, ZERO, new, 1))
     wire.close()
     link.close()
+
+
+def test_the_rights_that_the_documents_name_are_enough(any_server: Server) -> None:
+    text = (REPOSITORY / "docs" / "wire.md").read_text()
+    rights = re.search(r"ACL user needs `(.*?)` and its keys \(`(.*?)`\)", text)
+    assert rights
+    with any_server.client() as client:
+        client.execute_command(f"ACL SETUSER worker on >pw {rights[1]} {rights[2]}")
+        new = EntryId.parse(client.xadd("ticks:{0}", {"symbol": "A", "price": "1"}))
+        link = connect(f"redis://worker:pw@127.0.0.1:{any_server.port}/0")
+        wire = Wire(link, Keys(), shards=1)
+        log = ShardLog(link, Keys(), "0", wire)
+        log.open(SymbolTable())
+        lease = log.acquire("w1", lease_ms=60_000)
+        outputs = [["seq", "0"]]
+        commit = Commit("0", lease.fence, ZERO, new, 1, outputs, outputs, outputs, {"applied": 1})
+        assert log.read(ZERO)[0].upto == new
+        log.commit(commit)
+        log.add_clock(lease.fence, 1763823000 * 10**9)
+        log.save_snapshot(lease.fence, Snapshot(new, 1, "d", 1, b"x"))
+        assert log.load_snapshot() is not None
+        log.trim(lease.fence, retention_ms=0)
+        assert log.status().lag.entries == 1
+        with client.pubsub() as channel:
+            channel.subscribe("fleet:wake")
+            assert channel.get_message(timeout=5)["type"] == "subscribe"
+            log.release(lease.fence)
+            assert channel.get_message(timeout=5)["type"] == "message"
+        wire.close()
+        link.close()
+        client.acl_deluser("worker")
 
 
 def test_a_user_without_the_rights_is_refused_and_one_with_a_password_gets_in(

@@ -160,6 +160,14 @@ def test_each_bad_row_is_named_and_the_good_ones_stay() -> None:
     }
 
 
+def test_the_dead_letter_of_a_row_holds_the_row() -> None:
+    (reject,) = read(packed(columns(1) | {"price": pa.array([-2.5])})).rejects
+    assert set(reject.fields) == {"symbol", "ts", "price", "size"}
+    assert reject.fields["price"] == "-2.5"
+    assert reject.fields["symbol"] in SYMBOLS
+    assert reject.fields["ts"].startswith("2025-11-22")
+
+
 def test_many_bad_rows_share_a_dead_letter_that_counts_them() -> None:
     rejects = read(packed(columns() | {"price": pa.array([-1.0] * ROWS)})).rejects
     assert len(rejects) == 101

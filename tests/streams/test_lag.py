@@ -93,7 +93,8 @@ def test_a_stream_that_lost_entries_before_the_fleet_came_has_no_false_lag(
         client.xtrim("ticks:{0}", minid=str(ids[6]), approximate=False)
     log = open_log(any_server.url)
     lease = log.acquire("w1", lease_ms=60_000)
-    assert log.lag() == type(log.lag())(4, log.lag().seconds, 0)
+    lag = log.lag()
+    assert (lag.entries, lag.lost) == (4, 0)
     assert server_lag(any_server) == 4
     log.commit(Commit("0", lease.fence, lease.cursor, ids[7], 2))
     assert (log.lag().entries, server_lag(any_server)) == (2, 2)
