@@ -15,6 +15,8 @@ COMMANDS = {
     "replay": "workers.commands.replay",
     "status": "workers.commands.status",
     "indicators": "workers.commands.indicators",
+    "vet": "workers.commands.vet",
+    "script": "workers.commands.script",
     "doctor": "workers.commands.doctor",
 }
 
