@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indicators import CATALOGUE
-from sandbox import names
+from sandbox import names, seccomp
 from sandbox.limits import Limits
 from sandbox.local import run_file, with_values
 from sandbox.pool import JailPool
@@ -17,6 +17,7 @@ from sandbox.vetting import vet
 from sandbox.words import WORDS
 from tests.conftest import shared_data
 from tests.sandbox.conftest import make_bars
+from tests.sandbox.probes import PROBES
 from workers.script_bars import bars_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -89,9 +90,8 @@ def test_the_document_lists_every_rule_builtin_module_and_word() -> None:
 
 
 def test_what_the_security_document_claims_is_what_the_code_does() -> None:
-    from sandbox import seccomp
-
     allowed = len(seccomp.ALLOWED) + len(seccomp.WITHOUT_EXEC) + len(seccomp.TO_SELF)
     assert f"{allowed} system calls" in SECURITY
     assert f"{len(seccomp.REFUSED)} answer an error" in SECURITY
+    assert f"{len(PROBES)} single system-level attacks" in SECURITY
     assert str(len(set(re.findall(r"CVE-\d+-\d+", SECURITY)))) == "6"
