@@ -3,11 +3,33 @@
 from indicators.definitions import (
     elementary,
     momentum,
+    momentum_averages,
+    momentum_shares,
+    momentum_special,
+    momentum_squeeze,
     overlap,
+    performance,
     statistics,
     trend,
     volatility,
     volume,
+    volume_flows,
+    volume_sessions,
 )
 
-__all__ = ["elementary", "momentum", "overlap", "statistics", "trend", "volatility", "volume"]
+__all__ = [
+    "elementary",
+    "momentum",
+    "momentum_averages",
+    "momentum_shares",
+    "momentum_special",
+    "momentum_squeeze",
+    "overlap",
+    "performance",
+    "statistics",
+    "trend",
+    "volatility",
+    "volume",
+    "volume_flows",
+    "volume_sessions",
+]

@@ -34,6 +34,7 @@ from indicators.operators.averages import (
     opening_mean,
     recursive,
 )
+from indicators.operators.calendar import month
 from indicators.operators.elementwise import (
     arctangent,
     ceiling,
@@ -73,6 +74,14 @@ from indicators.operators.memory import (
     streak,
 )
 from indicators.operators.moments import rolling_moments, rolling_variance
+from indicators.operators.oscillators import (
+    bounded_recursive,
+    crossing_bands,
+    ewm_rounded,
+    smooth_strength,
+)
+from indicators.operators.profile import busiest_range
+from indicators.operators.ranks import rolling_rank
 from indicators.operators.trailing import parabolic, ratchet
 from indicators.operators.weighted import fir, rolling_line, rolling_rising_sum
 from indicators.operators.windows import (
@@ -87,14 +96,18 @@ from indicators.operators.windows import (
 __all__ = [
     "after",
     "arctangent",
+    "bounded_recursive",
+    "busiest_range",
     "ceiling",
     "choose",
     "cosine",
+    "crossing_bands",
     "earlier",
     "ewm",
     "ewm_adjusted",
     "ewm_by_row",
     "ewm_by_value",
+    "ewm_rounded",
     "exponential",
     "fill",
     "fir",
@@ -108,6 +121,7 @@ __all__ = [
     "logarithm",
     "magnitude",
     "missing",
+    "month",
     "opening_mean",
     "parabolic",
     "ratchet",
@@ -118,6 +132,7 @@ __all__ = [
     "rolling_mean",
     "rolling_min",
     "rolling_moments",
+    "rolling_rank",
     "rolling_rising_sum",
     "rolling_sum",
     "rolling_sum_from",
@@ -136,6 +151,7 @@ __all__ = [
     "sine",
     "smaller",
     "smaller_known",
+    "smooth_strength",
     "square_root",
     "streak",
 ]
