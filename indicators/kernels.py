@@ -27,9 +27,8 @@ ARGUMENTS: dict[str, Any] = {
     "operands": INTEGERS,  # which columns: the inputs, then the outputs
     "parameters": NUMBERS,  # the rows to hide, then the step's own
     "state": NUMBERS,  # this operator's cells of slot 0
-    "width": types.int64,  # cells from one slot to the next
+    "places": INTEGERS,  # of each row, how far its slot's cells are; PREFETCH_ROWS more
     "cells": types.int64,  # cells of this operator
-    "slots": INTEGERS,
     "final": FLAGS,
     "scratch": NUMBERS,  # room for a copy of the cells
     "rows": types.int64,
@@ -49,9 +48,10 @@ def {name}({arguments}):
 {prologue}
     hidden = parameters[0]
     for row in range(rows):
-        prefetch(advance(state, slots[min(row + {ahead}, rows - 1)] * width))
+        prefetch(advance(state, places[row + {ahead}]))
+{ring}
 {missing}
-        s = advance(state, slots[row] * width)
+        s = advance(state, places[row])
         if final[row] == 0:
             for cell in range(cells):
                 scratch[cell] = s[cell]
@@ -60,6 +60,10 @@ def {name}({arguments}):
         {results} = step(s, {call})
         if s[0] <= hidden:
             {results} = {nothing}
+"""
+_RING = """\
+        soon = advance(state, places[row + {ahead}])
+        prefetch(advance(soon, {first} + {cells} * int(soon[1])))
 """
 _SKIP = """\
         if {absent}:
@@ -142,12 +146,16 @@ def loop_source(operator: Operator) -> str:
     if operator.missing is Missing.SKIP and inputs:
         absent = " or ".join(f"x{k} != x{k}" for k in range(len(inputs)))
         missing.append(_SKIP.format(absent=absent, results=results, nothing=nothing))
-    stateless = operator.state is None
+    stateless, ring = operator.state is None, ""
+    if operator.ring is not None:
+        first, cells = operator.ring
+        ring = _RING.format(ahead=PREFETCH_ROWS // 2, first=first, cells=cells)
     call = ", ".join(f"{argument}={names[argument]}" for argument in operator.signature.parameters)
     source = (_STATELESS if stateless else _STATEFUL).format(
         name=operator.name, arguments=", ".join(ARGUMENTS), prologue="\n".join(prologue),
         missing="\n".join(missing),
-        ahead=PREFETCH_ROWS, results=results, call=call, nothing=nothing,
+        ahead=PREFETCH_ROWS,
+        ring=ring, results=results, call=call, nothing=nothing,
     )  # fmt: skip
     return source.replace(
         "    for row in range(rows):\n",

@@ -1,35 +1,10 @@
-"""The definitions, by category: importing this package fills the catalogue."""
+"""The definitions: `definitions/<category>/<topic>.py`. Importing this fills the catalogue.
 
-from indicators.definitions import (
-    elementary,
-    momentum,
-    momentum_averages,
-    momentum_shares,
-    momentum_special,
-    momentum_squeeze,
-    overlap,
-    performance,
-    statistics,
-    trend,
-    volatility,
-    volume,
-    volume_flows,
-    volume_sessions,
-)
+Every module below is imported, so a new file needs no entry anywhere.
+"""
 
-__all__ = [
-    "elementary",
-    "momentum",
-    "momentum_averages",
-    "momentum_shares",
-    "momentum_special",
-    "momentum_squeeze",
-    "overlap",
-    "performance",
-    "statistics",
-    "trend",
-    "volatility",
-    "volume",
-    "volume_flows",
-    "volume_sessions",
-]
+import importlib
+import pkgutil
+
+for _module in pkgutil.walk_packages(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)

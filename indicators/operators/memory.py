@@ -22,7 +22,12 @@ def after(s: State, x: Value, rows: Shift) -> float:  # noqa: ARG001
     return x
 
 
-@operator(state=lambda rows: 1 + rows, warmup=lambda rows: rows, missing=Missing.SPREAD)
+@operator(
+    state=lambda rows: 1 + rows,
+    warmup=lambda rows: rows,
+    missing=Missing.SPREAD,
+    ring=(LAG_RING, 1),
+)
 def earlier(s: State, x: Value, rows: Window) -> float:
     """The value of `x` that many rows ago."""
     head = int(s[HEAD])

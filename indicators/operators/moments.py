@@ -15,7 +15,10 @@ VARIANCE_RING, MOMENT_RING = 4, 6
 
 
 @operator(
-    state=lambda window: 3 + 2 * window, warmup=lambda window: window - 1, missing=Missing.SPREAD
+    state=lambda window: 3 + 2 * window,
+    warmup=lambda window: window - 1,
+    missing=Missing.SPREAD,
+    ring=(VARIANCE_RING, 2),
 )
 def rolling_variance(s: State, x: Value, window: Window, freedom: Freedom) -> float:
     """Variance of the last `window` values, with divisor `window - freedom`.
@@ -82,6 +85,7 @@ def join(
     warmup=lambda window: window - 1,
     missing=Missing.SPREAD,
     outputs=4,
+    ring=(MOMENT_RING, 4),
 )
 def rolling_moments(s: State, x: Value, window: Window) -> tuple[float, float, float, float]:
     """Mean, and sums of the 2nd, 3rd and 4th powers of the distances from it.

@@ -34,7 +34,10 @@ def fir(s: State, x: Value, weights: Weights) -> float:
 
 
 @operator(
-    state=lambda window: 3 + 2 * window, warmup=lambda window: window - 1, missing=Missing.SPREAD
+    state=lambda window: 3 + 2 * window,
+    warmup=lambda window: window - 1,
+    missing=Missing.SPREAD,
+    ring=(WMA_RING, 2),
 )
 def rolling_rising_sum(s: State, x: Value, window: Window) -> float:
     """Sum of the last `window` values times 1, 2, ... `window`, the newest counting most.
@@ -68,6 +71,7 @@ def rolling_rising_sum(s: State, x: Value, window: Window) -> float:
     warmup=lambda window: window - 1,
     missing=Missing.SPREAD,
     outputs=3,
+    ring=(LINE_RING, 3),
 )
 def rolling_line(s: State, x: Value, window: Window) -> tuple[float, float, float]:
     """Mean of the last values, their co-moment with time, and their squares about the mean.

@@ -4,7 +4,8 @@ from typing import Annotated, NamedTuple
 
 from indicators.bounds import Bounds, Number, Positive, Window
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.overlap import hl2, linreg
+from indicators.definitions.overlap.lines import linreg
+from indicators.definitions.overlap.prices import hl2
 from indicators.definitions.shared import (
     average_of_known,
     near_zero,

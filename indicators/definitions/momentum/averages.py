@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 from indicators.bounds import Number, Window
 from indicators.catalogue import Average, average_column, indicator, moving_average
-from indicators.definitions.momentum import roc
-from indicators.definitions.overlap import ema, hl2, linreg, sma, wma
-from indicators.definitions.volatility import atr
+from indicators.definitions.momentum.changes import roc
+from indicators.definitions.overlap.averages import ema, sma, wma
+from indicators.definitions.overlap.lines import linreg
+from indicators.definitions.overlap.prices import hl2
+from indicators.definitions.volatility.ranges import atr
 from indicators.operators import earlier, rolling_mean
 from indicators.series import CLOSE, HIGH, LOW, Series
 

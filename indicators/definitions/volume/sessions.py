@@ -4,8 +4,8 @@ from typing import Annotated, NamedTuple
 
 from indicators.bounds import Bounds, Choice, Number, Window
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.overlap import hlc3
-from indicators.definitions.statistics import stdev
+from indicators.definitions.overlap.prices import hlc3
+from indicators.definitions.statistics.moments import stdev
 from indicators.operators import (
     after,
     busiest_range,

@@ -11,8 +11,8 @@ from indicators.bounds import (
     Window,
 )
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.momentum import rsi
-from indicators.definitions.overlap import ema
+from indicators.definitions.momentum.oscillators import rsi
+from indicators.definitions.overlap.averages import ema
 from indicators.definitions.shared import NOTHING, nonzero_range
 from indicators.operators import (
     after,

@@ -4,10 +4,10 @@ from typing import Annotated, NamedTuple
 
 from indicators.bounds import WINDOW_ROWS_MAX, Bounds, Number, Positive, Window
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.momentum import mom
-from indicators.definitions.overlap import linreg
+from indicators.definitions.momentum.changes import mom
+from indicators.definitions.overlap.lines import linreg
 from indicators.definitions.shared import EPSILON, NOTHING
-from indicators.definitions.volatility import Bands, Channel, bbands, kc
+from indicators.definitions.volatility.bands import Bands, Channel, bbands, kc
 from indicators.errors import ParameterError
 from indicators.operators import (
     after,
