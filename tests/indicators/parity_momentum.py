@@ -82,7 +82,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "rvgi": [{}, {"length": 5}, {"swma_length": 7}, {"length": 30, "swma_length": 2}],
     "smc": [
         {},
-        {"abr_length": 5, "vol_length": 9, "vol_ratio": 0.9},
+        {"abr_length": 5, "vol_length": 9, "vol_ratio": 1.2345},
         {"close_length": 7, "percent": 2},
         {"mamode": "ema", "vol_length": 40},
     ],
