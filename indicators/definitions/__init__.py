@@ -3,11 +3,35 @@
 from indicators.definitions import (
     elementary,
     momentum,
+    momentum_direction,
     overlap,
+    overlap_levels,
+    overlap_smooth,
+    overlap_weighted,
     statistics,
     trend,
+    trend_direction,
+    trend_stops,
     volatility,
+    volatility_bands,
+    volatility_measures,
     volume,
 )
 
-__all__ = ["elementary", "momentum", "overlap", "statistics", "trend", "volatility", "volume"]
+__all__ = [
+    "elementary",
+    "momentum",
+    "momentum_direction",
+    "overlap",
+    "overlap_levels",
+    "overlap_smooth",
+    "overlap_weighted",
+    "statistics",
+    "trend",
+    "trend_direction",
+    "trend_stops",
+    "volatility",
+    "volatility_bands",
+    "volatility_measures",
+    "volume",
+]

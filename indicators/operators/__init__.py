@@ -25,6 +25,7 @@ Writing one (see `indicators.declare` for the words used here)::
 serve three indicators or be impossible to compose from those that there are.
 """
 
+from indicators.operators.adaptive import dynamic, holt_winters, jurik
 from indicators.operators.averages import (
     ewm,
     ewm_adjusted,
@@ -53,7 +54,9 @@ from indicators.operators.elementwise import (
     smaller_known,
     square_root,
 )
+from indicators.operators.hilbert import cycle_mean, phase_followers
 from indicators.operators.memory import (
+    after,
     earlier,
     first_value,
     last_known,
@@ -71,6 +74,7 @@ from indicators.operators.memory import (
     streak,
 )
 from indicators.operators.moments import rolling_moments, rolling_variance
+from indicators.operators.swings import fading_max, follow, rolling_max_age, turning_points
 from indicators.operators.trailing import parabolic, ratchet
 from indicators.operators.weighted import fir, rolling_line, rolling_rising_sum
 from indicators.operators.windows import (
@@ -83,21 +87,28 @@ from indicators.operators.windows import (
 )
 
 __all__ = [
+    "after",
     "arctangent",
     "ceiling",
     "choose",
     "cosine",
+    "cycle_mean",
+    "dynamic",
     "earlier",
     "ewm",
     "ewm_adjusted",
     "ewm_by_row",
     "ewm_by_value",
     "exponential",
+    "fading_max",
     "fill",
     "fir",
     "first_value",
     "floor",
+    "follow",
+    "holt_winters",
     "hyperbolic_tangent",
+    "jurik",
     "larger",
     "larger_known",
     "last_known",
@@ -107,11 +118,13 @@ __all__ = [
     "missing",
     "opening_mean",
     "parabolic",
+    "phase_followers",
     "ratchet",
     "recursive",
     "rolling_deviation",
     "rolling_line",
     "rolling_max",
+    "rolling_max_age",
     "rolling_mean",
     "rolling_min",
     "rolling_moments",
@@ -135,4 +148,5 @@ __all__ = [
     "smaller_known",
     "square_root",
     "streak",
+    "turning_points",
 ]

@@ -16,6 +16,12 @@ def row_number(s: State) -> float:
     return s[SEEN]
 
 
+@operator(state=lambda: 0, warmup=lambda rows: rows, missing=Missing.ROWS)
+def after(s: State, x: Value, rows: Window) -> float:  # noqa: ARG001
+    """`x` from the row on that has `rows` rows before it."""
+    return x
+
+
 @operator(state=lambda rows: 1 + rows, warmup=lambda rows: rows, missing=Missing.SPREAD)
 def earlier(s: State, x: Value, rows: Window) -> float:
     """The value of `x` that many rows ago."""
