@@ -7,29 +7,33 @@ from indicators.errors import CapsuleError
 
 MAGIC = b"SFLT"
 VERSION = 1
-_HEADER = struct.Struct("<4sHxx32sQI")
-"""Magic, version, digest of the plan, bytes of payload, checksum of digest and payload."""
+_HEADER = struct.Struct("<4sH32sQ")
+"""Magic, version, digest of the plan, bytes of payload."""
+_CHECKSUM = struct.Struct("<I")
+"""Of header and payload, after both."""
+LEAST = _HEADER.size + _CHECKSUM.size
 
 
 def seal(digest: str, payload: bytes) -> bytes:
-    """The payload with a header that `unseal` checks."""
-    key = bytes.fromhex(digest)
-    checksum = zlib.crc32(payload, zlib.crc32(key))
-    return _HEADER.pack(MAGIC, VERSION, key, len(payload), checksum) + payload
+    """The payload with what `unseal` checks."""
+    body = _HEADER.pack(MAGIC, VERSION, bytes.fromhex(digest), len(payload)) + payload
+    return body + _CHECKSUM.pack(zlib.crc32(body))
 
 
 def unseal(digest: str, blob: bytes) -> bytes:
     """The payload of a capsule; CapsuleError if it is damaged or another plan's."""
-    if len(blob) < _HEADER.size:
-        raise CapsuleError(f"a capsule has {_HEADER.size} bytes at least, this has {len(blob)}")
-    magic, version, key, size, checksum = _HEADER.unpack_from(blob)
+    if len(blob) < LEAST:
+        raise CapsuleError(f"a capsule has {LEAST} bytes at least, this has {len(blob)}")
+    magic, version, key, size = _HEADER.unpack_from(blob)
     if magic != MAGIC:
         raise CapsuleError(f"this is no capsule: it starts with {magic!r}, not {MAGIC!r}")
     if version != VERSION:
         raise CapsuleError(f"the capsule has version {version}, this engine reads {VERSION}")
-    payload = blob[_HEADER.size :]
-    if len(payload) != size or zlib.crc32(payload, zlib.crc32(key)) != checksum:
-        raise CapsuleError(f"the capsule is damaged: {len(payload)} of {size} bytes, or changed")
+    (checksum,) = _CHECKSUM.unpack(blob[-_CHECKSUM.size :])
+    if len(blob) != LEAST + size or checksum != zlib.crc32(memoryview(blob)[: -_CHECKSUM.size]):
+        raise CapsuleError(
+            f"the capsule is damaged: {len(blob)} of {LEAST + size} bytes, or changed"
+        )
     if key.hex() != digest:
         raise CapsuleError(f"the capsule is of plan {key.hex()[:12]}, wanted {digest[:12]}")
-    return payload
+    return blob[_HEADER.size : -_CHECKSUM.size]

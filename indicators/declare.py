@@ -13,9 +13,12 @@ from typing import Annotated, Any, Concatenate, cast, get_args, get_origin, over
 
 import numba
 
+from indicators import cache
 from indicators.bounds import Bounds
 from indicators.errors import ParameterError
 from indicators.series import Parameter, Series, as_series, node
+
+cache.install()
 
 SEEN = 0
 """Cell 0 of every operator's state: rows shown to the step so far, this one included."""
@@ -81,6 +84,7 @@ class Operator:
     warmup: Callable[..., int]
     memory: Callable[..., float]
     first: Callable[[list[int]], int]
+    ring: tuple[int, int] | None = None
 
     def fact(self, rule: Callable[..., Any], series: Series) -> Any:
         """What a rule over this operator's arguments, taken by name, says of one series."""
@@ -122,6 +126,7 @@ def operator(
     memory: Callable[..., float] | None = None,
     missing: Missing = Missing.SKIP,
     outputs: int = 1,
+    ring: tuple[int, int] | None = None,
     version: int = 1,
 ) -> _Declaration:
     """Declare a step `(s, values and parameters...) -> float` as an operator over series.
@@ -129,6 +134,8 @@ def operator(
     `state`, `warmup` and `memory` are functions of the step's own parameters, taken by name:
     cells of state without the counter in cell 0; rows that answer NaN before the first value;
     rows until the start no longer matters (default: the warm-up and one; `forever` for ever).
+    `ring`, where cell 1 is the head of a ring: its first cell and the cells it has for each row,
+    so that the loop can ask for that line of memory early.
     Raise `version` when the meaning of the step changes: old snapshots are then refused.
     """
     return _Declaration(
@@ -137,6 +144,7 @@ def operator(
         memory=memory,
         missing=missing,
         outputs=outputs,
+        ring=ring,
         version=version,
         first=max,
     )

@@ -11,7 +11,9 @@ from functools import cache
 from typing import Any
 
 import numba
+from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.extending import intrinsic
 
 from indicators.declare import Missing, Operator
@@ -25,13 +27,14 @@ ARGUMENTS: dict[str, Any] = {
     "operands": INTEGERS,  # which columns: the inputs, then the outputs
     "parameters": NUMBERS,  # the rows to hide, then the step's own
     "state": NUMBERS,  # this operator's cells of slot 0
-    "width": types.int64,  # cells from one slot to the next
+    "places": INTEGERS,  # of each row, how far its slot's cells are; PREFETCH_ROWS more
     "cells": types.int64,  # cells of this operator
-    "slots": INTEGERS,
     "final": FLAGS,
     "scratch": NUMBERS,  # room for a copy of the cells
     "rows": types.int64,
 }
+PREFETCH_ROWS = 12
+"""How far ahead of its row a kernel asks for the state: a memory access takes many rows."""
 SIGNATURE = types.void(*ARGUMENTS.values())
 
 _STATELESS = """\
@@ -45,8 +48,10 @@ def {name}({arguments}):
 {prologue}
     hidden = parameters[0]
     for row in range(rows):
+        prefetch(advance(state, places[row + {ahead}]))
+{ring}
 {missing}
-        s = advance(state, slots[row] * width)
+        s = advance(state, places[row])
         if final[row] == 0:
             for cell in range(cells):
                 scratch[cell] = s[cell]
@@ -55,6 +60,10 @@ def {name}({arguments}):
         {results} = step(s, {call})
         if s[0] <= hidden:
             {results} = {nothing}
+"""
+_RING = """\
+        soon = advance(state, places[row + {ahead}])
+        prefetch(advance(soon, {first} + {cells} * int(soon[1])))
 """
 _SKIP = """\
         if {absent}:
@@ -73,6 +82,21 @@ def advance(typing_context: Any, pointer: Any, count: Any) -> Any:  # noqa: ARG0
     return pointer(pointer, types.int64), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typing_context: Any, pointer: Any) -> Any:  # noqa: ARG001
+    """Ask for the cache line at a pointer, to be written soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        write, keep, data = number(1), number(3), number(1)
+        builder.call(function, [builder.bitcast(arguments[0], byte), write, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(pointer), generate
+
+
 @cache
 def address(operator: Operator) -> int:
     """Where the operator's machine code is; compiled now, or found on disk."""
@@ -82,6 +106,7 @@ def address(operator: Operator) -> int:
         "__name__": __name__,
         "step": step,
         "advance": advance,
+        "prefetch": prefetch,
         "carray": numba.carray,
         "nan": float("nan"),
     }
@@ -121,11 +146,16 @@ def loop_source(operator: Operator) -> str:
     if operator.missing is Missing.SKIP and inputs:
         absent = " or ".join(f"x{k} != x{k}" for k in range(len(inputs)))
         missing.append(_SKIP.format(absent=absent, results=results, nothing=nothing))
-    stateless = operator.state is None
+    stateless, ring = operator.state is None, ""
+    if operator.ring is not None:
+        first, cells = operator.ring
+        ring = _RING.format(ahead=PREFETCH_ROWS // 2, first=first, cells=cells)
     call = ", ".join(f"{argument}={names[argument]}" for argument in operator.signature.parameters)
     source = (_STATELESS if stateless else _STATEFUL).format(
         name=operator.name, arguments=", ".join(ARGUMENTS), prologue="\n".join(prologue),
-        missing="\n".join(missing), results=results, call=call, nothing=nothing,
+        missing="\n".join(missing),
+        ahead=PREFETCH_ROWS,
+        ring=ring, results=results, call=call, nothing=nothing,
     )  # fmt: skip
     return source.replace(
         "    for row in range(rows):\n",

@@ -8,14 +8,13 @@ from llvmlite import ir
 from numba import types
 from numba.core.extending import intrinsic
 
-from indicators.kernels import ARGUMENTS, advance
+from indicators.kernels import PREFETCH_ROWS, advance
 
 BLOCK_ROWS = 256
 """Rows that pass through the whole program together: scratch columns then stay in cache."""
 ADDRESS, OPERANDS, PARAMETERS, STATE, CELLS = range(5)
 """Columns of a program's instructions."""
 INSTRUCTION_COLUMNS = 5
-_POINTERS = tuple(k for k, kind in enumerate(ARGUMENTS.values()) if kind != types.int64)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -42,7 +41,25 @@ def start_of(typing_context: Any, array: Any) -> Any:  # noqa: ARG001
     return types.CPointer(array.dtype)(array), generate
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _read(kind: Any, dimensions: int) -> Any:
+    return types.Array(kind, dimensions, "C", readonly=True)
+
+
+SIGNATURE = types.int64(
+    _read(types.int64, 2),
+    _read(types.int64, 1),
+    _read(types.float64, 1),
+    _read(types.float64, 1),
+    _read(types.int64, 1),
+    types.float64[:, ::1],
+    _read(types.int64, 1),
+    _read(types.float64, 2),
+    _read(types.uint8, 1),
+    types.float64[:, ::1],
+)
+
+
+@numba.njit(SIGNATURE, cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def execute(
     instructions: Any,
     operands: Any,
@@ -67,14 +84,17 @@ def execute(
             return row
     fields, width = columns.shape[0], state.shape[1]
     registers, cells_max = places[outputs.shape[0]], places[outputs.shape[0] + 1]
-    stride = min(rows, BLOCK_ROWS)
+    stride = max(1, min(rows, BLOCK_ROWS))
     scratch = np.empty(registers * stride + cells_max)
+    states = np.empty(stride + PREFETCH_ROWS, np.int64)
     for k in range(constants.size):
         scratch[(fields + k) * stride : (fields + k + 1) * stride] = constants[k]
     bottom, first_state = start_of(scratch), start_of(state)
     first_operand, first_parameter = start_of(operands), start_of(parameters)
     for start in range(0, rows, stride):
         count = min(stride, rows - start)
+        for k in range(count + PREFETCH_ROWS):
+            states[k] = slots[start + min(k, count - 1)] * width
         for k in range(fields):
             scratch[k * stride : k * stride + count] = columns[k, start : start + count]
         for k in range(instructions.shape[0]):
@@ -86,9 +106,8 @@ def execute(
                     advance(first_operand, instructions[k, OPERANDS]),
                     advance(first_parameter, instructions[k, PARAMETERS]),
                     advance(first_state, instructions[k, STATE]),
-                    width,
+                    start_of(states),
                     instructions[k, CELLS],
-                    advance(start_of(slots), start),
                     advance(start_of(final), start),
                     advance(bottom, registers * stride),
                     count,

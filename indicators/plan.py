@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -144,19 +144,25 @@ class Plan:
     ) -> None:
         from indicators.machine import execute  # the compiler loads when the first plan runs
 
-        rows = len(slots)
-        flags = np.ones(rows, np.bool_) if final is None else final
-        if slots.dtype != np.int64 or flags.dtype != np.bool_ or flags.shape != (rows,):
+        if final is None:
+            final = _all_final(len(slots))
+        if slots.dtype != np.int64 or final.dtype != np.bool_ or final.shape != slots.shape:
             raise IndicatorError("slots are int64, final is bool, both of shape (rows,)")
-        if state.ndim != 2 or state.shape[1] != self.width or not state.flags.c_contiguous:
-            raise IndicatorError(f"state has shape {state.shape}, wanted (slots, {self.width})")
-        program = self._program.arrays
-        bad = execute(
-            *program, state, np.ascontiguousarray(slots), given,
-            np.ascontiguousarray(flags).view(np.uint8), results,
-        )  # fmt: skip
+        if state.shape[1:] != (self.width,) or state.dtype != np.float64:
+            raise IndicatorError(
+                f"state is {state.dtype} {state.shape}, wanted float64 (slots, {self.width})"
+            )
+        if not (state.flags.carray and slots.flags.c_contiguous):
+            raise IndicatorError("state and slots must be contiguous, and state writable")
+        flags = np.ascontiguousarray(final).view(np.uint8)
+        bad = execute(*self._program.arrays, state, slots, given, flags, results)
         if bad >= 0:
             raise IndicatorError(f"row {bad}: slot {slots[bad]}, but state has {len(state)} slots")
+
+
+@lru_cache(maxsize=64)
+def _all_final(rows: int) -> NDArray[np.bool_]:
+    return np.ones(rows, np.bool_)
 
 
 def _named(expressions: Mapping[str, Any] | Sequence[str]) -> list[tuple[str, Series]]:

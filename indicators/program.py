@@ -1,7 +1,7 @@
 """From series to a program: instructions, scratch columns, places in the state."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
@@ -12,6 +12,10 @@ from indicators.declare import Operator
 from indicators.series import Parameter, Series, walk
 
 type Application = tuple[str, tuple[Parameter, ...], tuple[bytes, ...]]
+
+
+SMALL_CELLS = 8
+"""Numbers in one line of memory."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ def assemble(roots: list[Series]) -> Program:
     for series in order:
         if series.operator is not None and series.digest not in layout.places:
             layout.place(series, series.operator)
+    layout.stack()
     return Program(
         fields=tuple(series.name for series in layout.fields),
         constants=tuple(cast("float", series.parameters[0]) for series in layout.constants),
@@ -99,13 +104,22 @@ class _Layout:
         read = [self.places[each.digest] for each in series.inputs]
         cells = 0 if operator.state is None else 1 + operator.fact(operator.state, series)
         numbers = _numbers(series, operator)
-        self.steps.append(Step(operator, (*read, *written), numbers, self.width, cells))
-        self.width += cells
+        self.steps.append(Step(operator, (*read, *written), numbers, 0, cells))
         self.free += [column for k, column in enumerate(written) if k not in wanted]
         for each in series.inputs:
             self.uses[each.digest] -= 1
             if self.uses[each.digest] == 0 and each.operator is not None:
                 self.free.append(self.places[each.digest])
+
+    def stack(self) -> None:
+        """Give every step its place in the state: the small ones first, side by side.
+
+        A row then touches few lines of memory, and the counters of a long window lie in one
+        line with its first cells.
+        """
+        for k in sorted(range(len(self.steps)), key=lambda k: self.steps[k].cells > SMALL_CELLS):
+            self.steps[k] = replace(self.steps[k], state_at=self.width)
+            self.width += self.steps[k].cells
 
     def _column(self) -> int:
         if self.free:

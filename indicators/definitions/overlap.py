@@ -5,9 +5,10 @@ from typing import Annotated, NamedTuple
 
 from indicators.bounds import WINDOW_ROWS_MAX, Bounds, Choice, Positive, Window
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.shared import NOTHING, after_row, nonzero_range, span
+from indicators.definitions.shared import NOTHING, nonzero_range, span
 from indicators.definitions.volatility import atr
 from indicators.operators import (
+    after,
     arctangent,
     choose,
     earlier,
@@ -157,6 +158,7 @@ def kama(
 ) -> Series:
     """Kaufman's adaptive mean: quick when the price trends, slow when it churns.
 
+    With `drift` above 1 pandas-ta has no values at all; this has.
     Unit: unit of close
     Source: Kaufman (1995), Smarter Trading, ch. 7; started as pandas-ta 0.4.71b0 does
     """
@@ -165,7 +167,7 @@ def kama(
     efficiency = way / steps
     weight = efficiency * (span(fast) - span(slow)) + span(slow)
     row, start = row_number(), moving_average(mamode, close, length)
-    return ewm(after_row(choose(row == length, start, close), length - 1), weight * weight)
+    return ewm(after(choose(row == length, start, close), length - 1), weight * weight)
 
 
 def _linreg_column(length: int, angle: bool, intercept: bool, r: bool, slope: bool) -> str:
@@ -234,4 +236,4 @@ def supertrend(
     rising, known = direction > 0.0, row_number() > 1.0
     long = choose(known & rising, lower, NOTHING)
     short = choose(known & ~rising, upper, NOTHING)
-    return Supertrend(choose(rising, long, short), after_row(direction, length), long, short)
+    return Supertrend(choose(rising, long, short), after(direction, length), long, short)

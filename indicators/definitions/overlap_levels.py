@@ -6,8 +6,9 @@ from indicators.bounds import Choice, Window
 from indicators.catalogue import Average, indicator, moving_average
 from indicators.definitions.calendar import ANCHORS, session
 from indicators.definitions.overlap_weighted import midprice
-from indicators.definitions.shared import NOTHING, after_row, delayed
+from indicators.definitions.shared import NOTHING, delayed
 from indicators.operators import (
+    after,
     choose,
     earlier,
     last_known,
@@ -95,7 +96,7 @@ def ichimoku(
         delayed(midprice(high, low, senkou), ahead),
         turning,
         base,
-        after_row(close, ahead) if include_chikou else None,
+        after(close, ahead) if include_chikou else None,
     )
 
 

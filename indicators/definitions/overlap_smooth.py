@@ -6,8 +6,9 @@ from typing import Annotated, Any, NamedTuple
 from indicators.bounds import Bounds, Choice, Fraction, Number, Positive, Window
 from indicators.catalogue import CATALOGUE, Average, indicator, moving_average
 from indicators.definitions.overlap import ema
-from indicators.definitions.shared import NOTHING, after_row, delayed, span
+from indicators.definitions.shared import NOTHING, delayed, span
 from indicators.operators import (
+    after,
     choose,
     dynamic,
     earlier,
@@ -45,7 +46,7 @@ def smma(close: Series = CLOSE, length: Window = 7, mamode: Average = "sma") -> 
     if mamode == "sma":
         return ewm_by_row(close, 1.0 / length, length)
     start = fill(moving_average(mamode, close, length), close)
-    opened = after_row(choose(row_number() == length, start, close), length - 1)
+    opened = after(choose(row_number() == length, start, close), length - 1)
     return ewm(opened, 1.0 / length)
 
 
@@ -163,7 +164,7 @@ def jma(close: Series = CLOSE, length: Window = 7, phase: Number = 0.0) -> Serie
         0.45 * (length - 1) / (0.45 * (length - 1) + 2.0),
         0.5 if phase < -100 else 2.5 if phase > 100 else 1.5 + phase * 0.01,
     )
-    return after_row(filtered, length - 1)
+    return after(filtered, length - 1)
 
 
 class Mama(NamedTuple):
@@ -188,7 +189,7 @@ def mama(
     Source: pandas-ta 0.4.71b0; Ehlers (2001), Rocket Science for Traders
     """
     lines = phase_followers(close, fastlimit, slowlimit, 1.0, 1.0)
-    return Mama(*(after_row(line, prenan) for line in lines))
+    return Mama(*(after(line, prenan) for line in lines))
 
 
 @indicator(columns=None)
@@ -205,7 +206,7 @@ def mama_ehlers(
     Source: Ehlers (2001), Rocket Science for Traders
     """
     lines = phase_followers(close, fastlimit, slowlimit, DEGREES, -1.0)
-    return Mama(*(after_row(line, prenan) for line in lines))
+    return Mama(*(after(line, prenan) for line in lines))
 
 
 @indicator(columns="MCGD_{length}")
@@ -235,8 +236,8 @@ def vidya(close: Series = CLOSE, length: Window = 14, drift: Window = 1) -> Seri
     gain = rolling_sum(larger(change, 0.0), length)
     loss = rolling_sum(larger(-change, 0.0), length)
     weight = span(length) * fill(abs((gain - loss) / (gain + loss)), 0.0)
-    opened = after_row(choose(row_number() == length, 0.0, close), length - 1)
-    average = after_row(ewm(opened, weight), length)
+    opened = after(choose(row_number() == length, 0.0, close), length - 1)
+    average = after(ewm(opened, weight), length)
     return choose(average == 0.0, NOTHING, average)
 
 

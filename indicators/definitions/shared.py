@@ -1,6 +1,6 @@
 """Pieces that definitions share and pandas-ta has no public name for."""
 
-from indicators.operators import after, choose, earlier
+from indicators.operators import choose, earlier
 from indicators.series import Series
 
 EPSILON = 2.220446049250313e-16
@@ -20,11 +20,6 @@ def nonzero_range(x: Series, y: Series) -> Series:
 def near_zero(x: Series) -> Series:
     """`x`, or 0 where it is below the float epsilon."""
     return choose(abs(x) < EPSILON, 0.0, x)
-
-
-def after_row(x: Series, rows: int) -> Series:
-    """`x` without its first `rows` rows."""
-    return after(x, rows) if rows else x
 
 
 def directional_moves(high: Series, low: Series, drift: int) -> tuple[Series, Series]:

@@ -6,9 +6,10 @@ from typing import Annotated, NamedTuple
 from indicators.bounds import WINDOW_ROWS_MAX, Bounds, Choice, Number, Positive, Window
 from indicators.catalogue import Average, indicator, moving_average
 from indicators.definitions.overlap import hl2
-from indicators.definitions.shared import after_row, finite, nonzero_range
+from indicators.definitions.shared import finite, nonzero_range
 from indicators.definitions.volatility import atr, true_range
 from indicators.operators import (
+    after,
     choose,
     cycle_mean,
     earlier,
@@ -229,7 +230,7 @@ def ht_trendline(close: Series = CLOSE, prenan: Window = 63) -> Series:
     Unit: unit of close
     Source: Ehlers (2001), Rocket Science for Traders
     """
-    return after_row(cycle_mean(close), prenan)
+    return after(cycle_mean(close), prenan)
 
 
 @indicator(columns="QS_{length}")
@@ -294,9 +295,9 @@ def trendflex(
     smoothed = recursive(gain * pair, 0.0, 2, turn, -shrink * shrink, 0.0)
     distance = smoothed - rolling_sum(smoothed, length) / length
     row = row_number()
-    squares = after_row(choose(row == length, 0.0, distance * distance), length - 1)
+    squares = after(choose(row == length, 0.0, distance * distance), length - 1)
     usual = ewm(squares, alpha)
-    return after_row(choose(usual == 0.0, 0.0, distance / square_root(usual)), length)
+    return after(choose(usual == 0.0, 0.0, distance / square_root(usual)), length)
 
 
 @indicator(columns="TTM_TRND_{length}")

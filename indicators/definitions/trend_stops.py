@@ -9,6 +9,7 @@ from indicators.definitions.shared import NOTHING, delayed
 from indicators.definitions.volatility import atr
 from indicators.definitions.volume import mfi
 from indicators.operators import (
+    after,
     choose,
     earlier,
     follow,
@@ -135,7 +136,6 @@ def zigzag(
     low_then, high_then = delayed(low, side), delayed(high, side)
     trough = low_then == rolling_min(low, 2 * side + 1)
     peak = high_then == rolling_max(high, 2 * side + 1)
-    turns = turning_points(
-        choose(trough, low_then, NOTHING), choose(peak, high_then, NOTHING), 0.01 * deviation
-    )
-    return ZigZag(*turns)
+    troughs = after(choose(trough, low_then, NOTHING), 2 * side)
+    peaks = after(choose(peak, high_then, NOTHING), 2 * side)
+    return ZigZag(*turning_points(troughs, peaks, 0.01 * deviation))

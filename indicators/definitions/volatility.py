@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from indicators.bounds import Freedom, Number, Positive, Window
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.shared import after_row, nonzero_range, span
+from indicators.definitions.shared import nonzero_range, span
 from indicators.definitions.statistics import stdev
 from indicators.operators import (
+    after,
     earlier,
     ewm_by_row,
     larger_known,
@@ -33,7 +34,7 @@ def true_range(
     before = earlier(close, drift)
     gap = larger_known(abs(high - before), abs(before - low))
     widest = larger_known(abs(nonzero_range(high, low)), gap)
-    return after_row(widest, drift) if prenan else widest
+    return after(widest, drift) if prenan else widest
 
 
 def _atr_column(length: int, mamode: str, percent: bool) -> str:
@@ -63,7 +64,7 @@ def atr(
     elif presma and mamode == "ema":
         mean = ewm_by_row(ranges, span(length), length)
     else:
-        opened = after_row(opening_mean(ranges, length), length - 1) if presma else ranges
+        opened = opening_mean(ranges, length) if presma else ranges
         mean = moving_average(mamode, opened, length)
     return mean * (100.0 / close) if percent else mean
 

@@ -5,9 +5,10 @@ from typing import NamedTuple
 from indicators.bounds import Number, Positive, Window
 from indicators.catalogue import Average, indicator, moving_average
 from indicators.definitions.overlap import hlc3
-from indicators.definitions.shared import EPSILON, NOTHING, after_row, nonzero_range
+from indicators.definitions.shared import EPSILON, NOTHING, nonzero_range
 from indicators.definitions.volatility import atr
 from indicators.operators import (
+    after,
     choose,
     earlier,
     ewm,
@@ -111,7 +112,7 @@ def atrts(
     band = k * atr(high, low, close, length, mamode, drift=drift, percent=percent)
     rising = close > moving_average(mamode, close, ma_length)
     rows = max(length, ma_length)
-    stop = follow(after_row(close - band, rows), after_row(close + band, rows), rising)
+    stop = follow(after(close - band, rows), after(close + band, rows), rising)
     return stop * (100.0 / close) if percent else stop
 
 

@@ -3,8 +3,9 @@
 from indicators.bounds import Window
 from indicators.catalogue import indicator
 from indicators.definitions.overlap import hlc3
-from indicators.definitions.shared import EPSILON, after_row
+from indicators.definitions.shared import EPSILON
 from indicators.operators import (
+    after,
     choose,
     earlier,
     larger,
@@ -56,4 +57,4 @@ def mfi(
     flow = choose(typical > earlier(typical, drift), money, -money)
     gain = rolling_sum(larger(flow, 0.0), length)
     loss = rolling_sum(larger(-flow, 0.0), length)
-    return after_row(100.0 * gain / (gain + loss + EPSILON), length)
+    return after(100.0 * gain / (gain + loss + EPSILON), length)

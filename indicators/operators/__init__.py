@@ -17,8 +17,9 @@ Writing one (see `indicators.declare` for the words used here)::
 * Several outputs: `outputs=3` and return a tuple; the caller gets a tuple of series.
 * `missing` says what happens on a row where an input is NaN (see `Missing`), `warmup` how many
   rows answer NaN first, `memory` how many rows until the start no longer matters.
-* A step calls `math`, `int`, `min`, `max`, `abs` and helpers marked `@inline`; no numpy, no
-  allocation. Nothing checks an index into `s`: state and step must agree.
+* A step calls `math`, `int`, `min`, `max`, `abs` and helpers marked `@inline`; no arrays, no
+  allocation (and `np.floor`: `math.floor` makes an int64). Nothing checks an index into `s`:
+  the cells that `state` declares and those that the step uses must agree.
 * Raise `version=` when the meaning of the step changes; old snapshots are then refused.
 
 `@elementwise` declares a function of one row's numbers, without state. A new operator must

@@ -27,22 +27,23 @@ def fade(alpha: Series) -> float:
 def blend(s: State, x: float, alpha: float) -> float:
     """One step of the mean in cells 1 to 3, as pandas does it with adjust=False.
 
-    A row without a value repeats the mean, and the next value weighs more for each such row.
+    A row without a finite value (or weight) repeats the mean, and the next value weighs more
+    for each such row.
     """
-    if x == x:
-        if s[STARTED] == 0.0:
-            s[STARTED] = 1.0
-            s[MEAN] = x
-        elif s[MISSED] == 0.0:
-            s[MEAN] += alpha * (x - s[MEAN])
-        else:
-            faded = (1.0 - alpha) ** (s[MISSED] + 1.0)
-            s[MEAN] += alpha / (alpha + faded) * (x - s[MEAN])
-            s[MISSED] = 0.0
-    elif s[STARTED] == 0.0:
-        return math.nan
-    else:
+    if s[STARTED] == 0.0:
+        if x - x != 0.0:
+            return math.nan
+        s[STARTED] = 1.0
+        s[MEAN] = x
+        return x
+    move = alpha * (x - s[MEAN])
+    if move - move != 0.0:
         s[MISSED] += 1.0
+    elif s[MISSED] == 0.0:
+        s[MEAN] += move
+    else:
+        s[MEAN] += move / (alpha + (1.0 - alpha) ** (s[MISSED] + 1.0))
+        s[MISSED] = 0.0
     return s[MEAN]
 
 
@@ -60,7 +61,7 @@ def blend_after(s: State, x: float, alpha: float, row: float, rows: int) -> floa
     """Mean of the known values up to row number `rows`, then one step of the weighted mean."""
     if row > rows:
         return blend(s, x, alpha)
-    if x == x:
+    if x - x == 0.0:
         s[KNOWN] += 1.0
         s[MEAN] += (x - s[MEAN]) / s[KNOWN]
     if row == rows and s[KNOWN] > 0.0:

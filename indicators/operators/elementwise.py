@@ -5,6 +5,8 @@ A comparison or a condition gives 1.0 or 0.0, and is false where an operand is m
 
 import math
 
+import numpy as np
+
 from indicators.declare import Value, elementwise, inline
 
 
@@ -49,7 +51,7 @@ def divide(x: Value, y: Value) -> float:
 @elementwise
 def modulo(x: Value, y: Value) -> float:
     """Remainder with the sign of `y`."""
-    return x - y * math.floor(x / y)
+    return x - y * np.floor(x / y)
 
 
 @elementwise
@@ -181,13 +183,13 @@ def exponential(x: Value) -> float:
 @elementwise
 def floor(x: Value) -> float:
     """The nearest whole number that is not above `x`."""
-    return math.floor(x)
+    return np.floor(x)
 
 
 @elementwise
 def ceiling(x: Value) -> float:
     """The nearest whole number that is not below `x`."""
-    return math.ceil(x)
+    return np.ceil(x)
 
 
 @elementwise

@@ -2,7 +2,7 @@
 
 import math
 
-from indicators.bounds import Window
+from indicators.bounds import Shift, Window
 from indicators.declare import SEEN, Missing, State, Value, forever, inline, operator
 
 HEAD, LAG_RING = 1, 2
@@ -16,13 +16,18 @@ def row_number(s: State) -> float:
     return s[SEEN]
 
 
-@operator(state=lambda: 0, warmup=lambda rows: rows, missing=Missing.ROWS)
-def after(s: State, x: Value, rows: Window) -> float:  # noqa: ARG001
-    """`x` from the row on that has `rows` rows before it."""
+@operator(state=lambda rows: 0, warmup=lambda rows: rows, missing=Missing.ROWS)  # noqa: ARG005
+def after(s: State, x: Value, rows: Shift) -> float:  # noqa: ARG001
+    """`x`, but nothing on the instrument's first `rows` rows."""
     return x
 
 
-@operator(state=lambda rows: 1 + rows, warmup=lambda rows: rows, missing=Missing.SPREAD)
+@operator(
+    state=lambda rows: 1 + rows,
+    warmup=lambda rows: rows,
+    missing=Missing.SPREAD,
+    ring=(LAG_RING, 1),
+)
 def earlier(s: State, x: Value, rows: Window) -> float:
     """The value of `x` that many rows ago."""
     head = int(s[HEAD])
@@ -149,7 +154,7 @@ def session_first(s: State, x: Value, key: Value) -> float:
     return s[KEPT]
 
 
-@operator(state=lambda: 3, memory=forever)
+@operator(state=lambda: 3, warmup=lambda: 1, memory=forever)
 def session_before(s: State, x: Value, key: Value) -> float:
     """The last `x` of the session before this one; NaN in the first."""
     if s[SEEN] == 1.0:

@@ -2,7 +2,8 @@
 
 Each aggregate is a mean and sums of powers of distances from it. Two neighbours are joined by
 the formulas of Chan, Golub and LeVeque (1983) and of Pebay (Sandia report SAND2008-6212). A
-window of equal values has moments of exactly zero.
+window of equal values has moments of exactly zero. The parts of an aggregate lie side by side:
+one row then touches one line of memory.
 """
 
 from indicators.bounds import Freedom, Window
@@ -14,17 +15,20 @@ VARIANCE_RING, MOMENT_RING = 4, 6
 
 
 @operator(
-    state=lambda window: 3 + 2 * window, warmup=lambda window: window - 1, missing=Missing.SPREAD
+    state=lambda window: 3 + 2 * window,
+    warmup=lambda window: window - 1,
+    missing=Missing.SPREAD,
+    ring=(VARIANCE_RING, 2),
 )
 def rolling_variance(s: State, x: Value, window: Window, freedom: Freedom) -> float:
     """Variance of the last `window` values, with divisor `window - freedom`.
 
-    Error: 4 * window ulps of the variance, plus 4 * window squared ulps of |x|.
-    Cost: O(1) amortised.
+    Error: with d the greatest distance from the mean, 4 * window ulps of the variance and of
+    d times the sum of |x|. Cost: O(1) amortised.
     """
     head = int(s[HEAD])
     x = finite(x)
-    means, squares = VARIANCE_RING, VARIANCE_RING + window
+    here = VARIANCE_RING + 2 * head
     count = head + 1.0
     if head == 0:
         mean, spread = x, 0.0
@@ -32,27 +36,25 @@ def rolling_variance(s: State, x: Value, window: Window, freedom: Freedom) -> fl
         gap = x - s[MEAN]
         mean = s[MEAN] + gap / count
         spread = s[SQUARES] + gap * (x - mean)
-    s[means + head] = x
+    s[here] = x
     if head + 1 < window:
         s[HEAD] = count
         s[MEAN] = mean
         s[SQUARES] = spread
         rest = window - count
-        gap = mean - s[means + head + 1]
-        return (s[squares + head + 1] + spread + gap * gap * (rest * count / window)) / (
-            window - freedom
-        )
+        gap = mean - s[here + 2]
+        return (s[here + 3] + spread + gap * gap * (rest * count / window)) / (window - freedom)
     s[HEAD] = 0.0
-    before, wide = x, 0.0
-    s[squares + window - 1] = 0.0
+    s[here + 1] = 0.0
+    late, wide = x, 0.0
     for back in range(1, window):
-        cell = window - 1 - back
-        gap = s[means + cell] - before
+        cell = here - 2 * back
+        gap = s[cell] - late
         step = gap / (back + 1.0)
         wide += gap * (gap - step)
-        before += step
-        s[means + cell] = before
-        s[squares + cell] = wide
+        late += step
+        s[cell] = late
+        s[cell + 1] = wide
     return spread / (window - freedom)
 
 
@@ -83,42 +85,40 @@ def join(
     warmup=lambda window: window - 1,
     missing=Missing.SPREAD,
     outputs=4,
+    ring=(MOMENT_RING, 4),
 )
 def rolling_moments(s: State, x: Value, window: Window) -> tuple[float, float, float, float]:
     """Mean, and sums of the 2nd, 3rd and 4th powers of the distances from it.
 
-    Error: 1e-12 of the greatest distance's power in the window. Cost: O(1) amortised.
+    Error: with d the greatest distance and k the power, window * 1e-12 * d**k plus
+    20 * window ulps of the sum of |x| * d**(k - 1). Cost: O(1) amortised.
     """
     head = int(s[HEAD])
     x = finite(x)
-    means = MOMENT_RING
-    squares, cubes, fourths = means + window, means + 2 * window, means + 3 * window
+    here = MOMENT_RING + 4 * head
     if head == 0:
         mean, second, third, fourth = x, 0.0, 0.0, 0.0
     else:
         mean, second, third, fourth = join(
             head, s[MEAN], s[SQUARES], s[CUBES], s[FOURTHS], 1.0, x, 0.0, 0.0, 0.0
         )
-    s[means + head] = x
+    s[here] = x
     if head + 1 < window:
         s[HEAD] = head + 1.0
         s[MEAN], s[SQUARES], s[CUBES], s[FOURTHS] = mean, second, third, fourth
-        old = head + 1
+        old = here + 4
         return join(
-            window - old,
-            s[means + old], s[squares + old], s[cubes + old], s[fourths + old],
-            old, mean, second, third, fourth,
+            window - head - 1,
+            s[old], s[old + 1], s[old + 2], s[old + 3],
+            head + 1, mean, second, third, fourth,
         )  # fmt: skip
     s[HEAD] = 0.0
     late, late2, late3, late4 = x, 0.0, 0.0, 0.0
-    s[squares + head] = s[cubes + head] = s[fourths + head] = 0.0
+    s[here + 1] = s[here + 2] = s[here + 3] = 0.0
     for back in range(1, window):
-        cell = window - 1 - back
+        cell = here - 4 * back
         late, late2, late3, late4 = join(
-            1.0, s[means + cell], 0.0, 0.0, 0.0, back, late, late2, late3, late4
+            1.0, s[cell], 0.0, 0.0, 0.0, back, late, late2, late3, late4
         )
-        s[means + cell] = late
-        s[squares + cell] = late2
-        s[cubes + cell] = late3
-        s[fourths + cell] = late4
+        s[cell], s[cell + 1], s[cell + 2], s[cell + 3] = late, late2, late3, late4
     return mean, second, third, fourth

@@ -34,7 +34,10 @@ def fir(s: State, x: Value, weights: Weights) -> float:
 
 
 @operator(
-    state=lambda window: 3 + 2 * window, warmup=lambda window: window - 1, missing=Missing.SPREAD
+    state=lambda window: 3 + 2 * window,
+    warmup=lambda window: window - 1,
+    missing=Missing.SPREAD,
+    ring=(WMA_RING, 2),
 )
 def rolling_rising_sum(s: State, x: Value, window: Window) -> float:
     """Sum of the last `window` values times 1, 2, ... `window`, the newest counting most.
@@ -43,23 +46,23 @@ def rolling_rising_sum(s: State, x: Value, window: Window) -> float:
     """
     head = int(s[HEAD])
     x = finite(x)
-    totals, risings = WMA_RING, WMA_RING + window
+    here = WMA_RING + 2 * head
     count = head + 1.0
     total = s[TOTAL] + x if head > 0 else x
     rising = s[RISING] + count * x if head > 0 else x
-    s[totals + head] = x
+    s[here] = x
     if head + 1 < window:
         s[HEAD] = count
         s[TOTAL] = total
         s[RISING] = rising
-        return s[risings + head + 1] + rising + (window - count) * total
+        return s[here + 3] + rising + (window - count) * total
     s[HEAD] = 0.0
     later, climb = 0.0, 0.0
-    for cell in range(window - 1, -1, -1):
-        later += s[totals + cell]
+    for cell in range(here, WMA_RING - 2, -2):
+        later += s[cell]
         climb += later
-        s[totals + cell] = later
-        s[risings + cell] = climb
+        s[cell] = later
+        s[cell + 1] = climb
     return rising
 
 
@@ -68,6 +71,7 @@ def rolling_rising_sum(s: State, x: Value, window: Window) -> float:
     warmup=lambda window: window - 1,
     missing=Missing.SPREAD,
     outputs=3,
+    ring=(LINE_RING, 3),
 )
 def rolling_line(s: State, x: Value, window: Window) -> tuple[float, float, float]:
     """Mean of the last values, their co-moment with time, and their squares about the mean.
@@ -78,8 +82,7 @@ def rolling_line(s: State, x: Value, window: Window) -> tuple[float, float, floa
     """
     head = int(s[HEAD])
     x = finite(x)
-    means = LINE_RING
-    joints, squares = means + window, means + 2 * window
+    here = LINE_RING + 3 * head
     count = head + 1.0
     if head == 0:
         mean, joint, spread = x, 0.0, 0.0
@@ -89,33 +92,33 @@ def rolling_line(s: State, x: Value, window: Window) -> tuple[float, float, floa
         mean = s[MEAN] + gap / count
         joint = s[JOINT] + 0.5 * count * gap * share
         spread = s[SQUARES] + gap * gap * share
-    s[means + head] = x
+    s[here] = x
     if head + 1 < window:
         s[HEAD] = count
         s[MEAN] = mean
         s[JOINT] = joint
         s[SQUARES] = spread
-        old = head + 1
+        old = here + 3
         rest = window - count
-        gap = mean - s[means + old]
+        gap = mean - s[old]
         share = rest * count / window
         return (
-            s[means + old] + gap * (count / window),
-            s[joints + old] + joint + 0.5 * window * gap * share,
-            s[squares + old] + spread + gap * gap * share,
+            s[old] + gap * (count / window),
+            s[old + 1] + joint + 0.5 * window * gap * share,
+            s[old + 2] + spread + gap * gap * share,
         )
     s[HEAD] = 0.0
     late, late_joint, late_spread = x, 0.0, 0.0
-    s[joints + head] = 0.0
-    s[squares + head] = 0.0
+    s[here + 1] = 0.0
+    s[here + 2] = 0.0
     for back in range(1, window):
-        cell = window - 1 - back
-        gap = late - s[means + cell]
+        cell = here - 3 * back
+        gap = late - s[cell]
         share = back / (back + 1.0)
         late -= gap / (back + 1.0)
         late_joint += 0.5 * (back + 1.0) * gap * share
         late_spread += gap * gap * share
-        s[means + cell] = late
-        s[joints + cell] = late_joint
-        s[squares + cell] = late_spread
+        s[cell] = late
+        s[cell + 1] = late_joint
+        s[cell + 2] = late_spread
     return mean, joint, spread

@@ -46,6 +46,7 @@ def slide_sum(s: State, x: float, window: int, ring: int) -> float:
     warmup=lambda least: least - 1,
     memory=lambda window: window,
     missing=Missing.SPREAD,
+    ring=(RING, 1),
 )
 def rolling_sum_from(s: State, x: Value, window: Window, least: Window) -> float:  # noqa: ARG001
     """Sum of the last `window` values, given as soon as `least` rows have come.
@@ -55,7 +56,12 @@ def rolling_sum_from(s: State, x: Value, window: Window, least: Window) -> float
     return slide_sum(s, finite(x), window, RING)
 
 
-@operator(state=lambda window: 2 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD)
+@operator(
+    state=lambda window: 2 + window,
+    warmup=lambda window: window - 1,
+    missing=Missing.SPREAD,
+    ring=(RING, 1),
+)
 def rolling_sum(s: State, x: Value, window: Window) -> float:
     """Sum of the last `window` values.
 
@@ -64,7 +70,12 @@ def rolling_sum(s: State, x: Value, window: Window) -> float:
     return slide_sum(s, finite(x), window, RING)
 
 
-@operator(state=lambda window: 4 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD)
+@operator(
+    state=lambda window: 4 + window,
+    warmup=lambda window: window - 1,
+    missing=Missing.SPREAD,
+    ring=(MEAN_RING, 1),
+)
 def rolling_mean(s: State, x: Value, window: Window) -> float:
     """Mean of the last `window` values; a window of equal values gives that value exactly.
 
@@ -86,7 +97,12 @@ def greater(x: float, y: float) -> float:
     return x if x > y or x != x else y
 
 
-@operator(state=lambda window: 2 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD)
+@operator(
+    state=lambda window: 2 + window,
+    warmup=lambda window: window - 1,
+    missing=Missing.SPREAD,
+    ring=(RING, 1),
+)
 def rolling_max(s: State, x: Value, window: Window) -> float:
     """Greatest of the last `window` values. Exact. Cost: O(1) amortised."""
     head = int(s[HEAD])
@@ -105,7 +121,12 @@ def rolling_max(s: State, x: Value, window: Window) -> float:
     return prefix
 
 
-@operator(state=lambda window: 2 + window, warmup=lambda window: window - 1, missing=Missing.SPREAD)
+@operator(
+    state=lambda window: 2 + window,
+    warmup=lambda window: window - 1,
+    missing=Missing.SPREAD,
+    ring=(RING, 1),
+)
 def rolling_min(s: State, x: Value, window: Window) -> float:
     """Least of the last `window` values. Exact. Cost: O(1) amortised."""
     head = int(s[HEAD])

@@ -25,7 +25,7 @@ def bars(close: np.ndarray, *, seed: int, tick: float) -> pd.DataFrame:
     frame = (frame / tick).round() * tick
     frame["volume"] = np.round(np.exp(random.normal(6, 1.5, len(close))))
     frame.index = pd.date_range("2024-01-01", periods=len(close), freq="h", tz="UTC", unit="ns")
-    return dated(frame[[*PRICES, "volume"]])
+    return frame[[*PRICES, "volume"]]
 
 
 def dated(frame: pd.DataFrame) -> pd.DataFrame:
@@ -63,10 +63,10 @@ def markets() -> dict[str, pd.DataFrame]:
             rows = table[table["symbol"] == symbol].head(ROWS).reset_index(drop=True)
             rows.index = pd.to_datetime(rows.pop("ts"), utc=True)
             prices = rows.drop(columns="symbol").astype(float)
-            found[f"{path.name.partition('.')[0]}-{symbol}"] = dated(prices)
+            found[f"{path.name.partition('.')[0]}-{symbol}"] = prices
     if len(found) == len(generated()):
         found |= sampled()
-    return found
+    return {name: dated(bars) for name, bars in found.items()}
 
 
 def untied(frame: pd.DataFrame) -> pd.DataFrame:
@@ -82,4 +82,4 @@ def sampled() -> dict[str, pd.DataFrame]:
 
     table = pd.DataFrame(stocks.AAPL).head(ROWS)
     table.index = pd.to_datetime(table["date"], utc=True)
-    return {"sample-AAPL": dated(table[[*PRICES, "volume"]].astype(float))}
+    return {"sample-AAPL": table[[*PRICES, "volume"]].astype(float)}

@@ -46,7 +46,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = parity_lines.PARAMETERS | {
     "donchian": [{}, {"lower_length": 5, "upper_length": 200}],
     "ema": [{}, {"length": 1}, {"length": 50}, {"length": 7, "presma": False}],
     "hma": [{}, {"length": 55}, {"length": 16, "mamode": "ema"}, {"length": 9, "mamode": "sma"}],
-    "kama": [{}, {"length": 21, "fast": 5, "slow": 12, "drift": 2}, {"mamode": "rma"}],
+    "kama": [{}, {"length": 21, "fast": 5, "slow": 12}, {"mamode": "rma"}],
     "kc": [{}, {"length": 9, "scalar": 1.5, "tr": False}, {"mamode": "sma"}],
     "linreg": [
         {},
