@@ -117,8 +117,7 @@ class Indicator:
         series = tuple(given.values())
         if offset:
             series = tuple(CATALOGUE["lag"].function(each, offset) for each in series)
-        options = {o.name: bound.arguments[o.name] for o in self.options}
-        return Built(tuple(given), series, self.columns(options))
+        return Built(tuple(given), series, self.columns(bound.arguments))
 
     @property
     def usage(self) -> str:
@@ -129,16 +128,16 @@ class Indicator:
         ]
         return f"{self.name}({', '.join(words)})"
 
-    def columns(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+    def columns(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
         """The names that pandas-ta gives the outputs, in their order; none if it has no name."""
         naming = self.naming
         if naming is None:
             return ()
         if not isinstance(naming, str | Sequence):
             wanted = inspect.signature(naming).parameters
-            naming = naming(**{name: options[name] for name in wanted})
+            naming = naming(**{name: arguments[name] for name in wanted})
         names = (naming,) if isinstance(naming, str) else tuple(naming)
-        return tuple(name.format_map(options) for name in names)
+        return tuple(name.format_map(arguments) for name in names)
 
     def _series(self, each: Input, value: Any) -> Any:
         if each.many:
@@ -185,6 +184,13 @@ def averages() -> tuple[str, ...]:
 def moving_average(mamode: str, x: Series, length: int) -> Series:
     """The average of `x` that `mamode` names."""
     return cast("Series", CATALOGUE[mamode].function(x, length=length))
+
+
+def average_column(mamode: str, length: int) -> str:
+    """The name that pandas-ta gives the average that `mamode` names."""
+    entry = CATALOGUE[mamode]
+    defaults = {option.name: option.default for option in entry.options}
+    return entry.columns(defaults | {"length": length})[0]
 
 
 Average = Annotated[str, Choice(averages)]

@@ -1,37 +1,10 @@
-"""The definitions, by category: importing this package fills the catalogue."""
+"""The definitions: `definitions/<category>/<topic>.py`. Importing this fills the catalogue.
 
-from indicators.definitions import (
-    elementary,
-    momentum,
-    momentum_direction,
-    overlap,
-    overlap_levels,
-    overlap_smooth,
-    overlap_weighted,
-    statistics,
-    trend,
-    trend_direction,
-    trend_stops,
-    volatility,
-    volatility_bands,
-    volatility_measures,
-    volume,
-)
+Every module below is imported, so a new file needs no entry anywhere.
+"""
 
-__all__ = [
-    "elementary",
-    "momentum",
-    "momentum_direction",
-    "overlap",
-    "overlap_levels",
-    "overlap_smooth",
-    "overlap_weighted",
-    "statistics",
-    "trend",
-    "trend_direction",
-    "trend_stops",
-    "volatility",
-    "volatility_bands",
-    "volatility_measures",
-    "volume",
-]
+import importlib
+import pkgutil
+
+for _module in pkgutil.walk_packages(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)

@@ -5,7 +5,6 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from indicators.frame import DAY_NS
 from tests.conftest import REPOSITORY
 
 ROWS = 1_500
@@ -24,14 +23,8 @@ def bars(close: np.ndarray, *, seed: int, tick: float) -> pd.DataFrame:
     frame["low"] = frame[["open", "close"]].min(axis=1) - span[1]
     frame = (frame / tick).round() * tick
     frame["volume"] = np.round(np.exp(random.normal(6, 1.5, len(close))))
-    frame.index = pd.date_range("2024-01-01", periods=len(close), freq="h", tz="UTC", unit="ns")
+    frame.index = pd.date_range("2024-01-01", periods=len(close), freq="1h")
     return frame[[*PRICES, "volume"]]
-
-
-def dated(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with the day of each row, as an instrument's bars have it."""
-    index = pd.DatetimeIndex(frame.index)
-    return frame.assign(day=np.floor(index.as_unit("ns").asi8 / DAY_NS))
 
 
 @cache
@@ -62,18 +55,12 @@ def markets() -> dict[str, pd.DataFrame]:
         for symbol in list(dict.fromkeys(table["symbol"]))[:2]:
             rows = table[table["symbol"] == symbol].head(ROWS).reset_index(drop=True)
             rows.index = pd.to_datetime(rows.pop("ts"), utc=True)
-            prices = rows.drop(columns="symbol").astype(float)
-            found[f"{path.name.partition('.')[0]}-{symbol}"] = prices
+            found[f"{path.name.partition('.')[0]}-{symbol}"] = rows.drop(columns="symbol").astype(
+                float
+            )
     if len(found) == len(generated()):
         found |= sampled()
-    return {name: dated(bars) for name, bars in found.items()}
-
-
-def untied(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same bars, each price moved by up to a millionth of itself, so that none are equal."""
-    random = np.random.default_rng(4)
-    moved = frame[list(PRICES)] * (1.0 + 1e-6 * random.random((len(frame), 1)))
-    return frame.assign(**moved)
+    return found
 
 
 def sampled() -> dict[str, pd.DataFrame]:
@@ -81,5 +68,5 @@ def sampled() -> dict[str, pd.DataFrame]:
     from bokeh_sampledata import stocks
 
     table = pd.DataFrame(stocks.AAPL).head(ROWS)
-    table.index = pd.to_datetime(table["date"], utc=True)
+    table.index = pd.DatetimeIndex(pd.to_datetime(table["date"]))
     return {"sample-AAPL": table[[*PRICES, "volume"]].astype(float)}

@@ -1,33 +1,32 @@
-"""The parameters with which each indicator is compared with pandas-ta, and how.
+"""The parameters with which each indicator is compared with its oracle, and how closely.
 
-An indicator that is not named here is compared with its defaults.
+An indicator that is not named here is compared with its defaults. The oracle is pandas-ta, or
+pandas-ta-classic for what only that has, unless ORACLES says otherwise.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from indicators.catalogue import CATALOGUE, Indicator
-from indicators.series import Series
-from tests.indicators import parity_lines
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the oracle's own, at import and below
     import pandas_ta
+    import pandas_ta_classic
     from pandas_ta.maps import Imports
 
-Imports["talib"] = False  # pandas-ta is the oracle as it is without TA-Lib
+# Both libraries change their results where TA-Lib is installed; the oracle is without it.
+Imports["talib"] = False
+pandas_ta_classic.Imports["talib"] = False
 
-OWN = parity_lines.OWN | {
-    name for name, entry in CATALOGUE.items() if entry.category == "elementary"
-}
-"""Words of ours that pandas-ta has no function for."""
+UNCOMPARED = {name: "a word of ours" for name in CATALOGUE if not CATALOGUE[name].naming}
+"""Indicators that have no oracle, each with its reason."""
 
-PARAMETERS: dict[str, list[dict[str, Any]]] = parity_lines.PARAMETERS | {
+PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "adx": [{}, {"length": 5, "signal_length": 9, "adxr_length": 3}, {"mamode": "ema"}],
     "atr": [
         {},
@@ -87,61 +86,32 @@ RELATIVE, SCALED = 1e-9, 1e-12
 ALLOWANCE: dict[str, float] = {
     "bbands": 1e-9,  # the place between the bands is a small difference of noisy numbers
     "stdev": 1e-9,  # as variance
-    **parity_lines.ALLOWANCE,
     "variance": 1e-9,  # pandas slides Welford's sums, and keeps what wilder windows left there
 }
 """Indicators whose SCALED is another, each with its reason."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """How pandas-ta is asked where it differs from ours, and how its answer is read."""
-
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    """The column of the bars for each series that has no default."""
-    given: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters that only pandas-ta has."""
-    rows_later: Callable[..., Mapping[str, int]] = lambda **_: {}
-    """From the parameters: rows by which ours come later, by the start of the column's name."""
-    last_rows: int = 0
-    """Rows at the end that pandas-ta leaves open."""
-
-
-ASKED: dict[str, Asked] = {name: Asked(**each) for name, each in parity_lines.ASKED.items()}
+ORACLES: dict[str, Callable[..., pd.DataFrame]] = {}
+"""Other oracles: functions of the bars (a DataFrame) and the parameters by name."""
 
 
 def cases() -> list[tuple[str, dict[str, Any]]]:
     """Every indicator with each set of parameters that it is compared with."""
-    compared = (name for name in sorted(CATALOGUE) if name not in OWN)
+    compared = (name for name in sorted(CATALOGUE) if name not in UNCOMPARED)
     return [(name, given) for name in compared for given in PARAMETERS.get(name, [{}])]
 
 
-def series_given(entry: Indicator) -> dict[str, str]:
-    """The series that must be given, as expressions."""
-    return dict(ASKED.get(entry.name, Asked()).inputs)
-
-
 def expected(entry: Indicator, bars: pd.DataFrame, given: dict[str, Any]) -> pd.DataFrame:
-    """What pandas-ta gives, on the rows where we give it, without rows that it leaves open."""
-    asked = ASKED.get(entry.name, Asked())
-    names = {"open": "open_"}
-    columns: dict[str, Any] = {
-        names.get(each.name, each.name): bars[_column(each.default, asked.inputs, each.name)]
-        for each in entry.inputs
-    }
+    """What the oracle gives."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = getattr(pandas_ta, entry.name)(**columns | dict(asked.given) | given)
-    result = result[0] if isinstance(result, tuple) else result
-    result = result.to_frame() if isinstance(result, pd.Series) else result
-    for start, rows in asked.rows_later(**given).items():
-        for column in result.columns[result.columns.str.startswith(start)]:
-            result[column] = result[column].shift(rows)
-    return result.iloc[: len(result) - asked.last_rows]
-
-
-def _column(default: Series | None, inputs: Mapping[str, str], name: str) -> str:
-    return inputs[name] if default is None else default.name
+        if entry.name in ORACLES:
+            return ORACLES[entry.name](bars, **given)
+        library = pandas_ta if hasattr(pandas_ta, entry.name) else pandas_ta_classic
+        names = {"open": "open_"}
+        columns = {names.get(each.name, each.name): bars[each.name] for each in entry.inputs}
+        result = getattr(library, entry.name)(**columns, **given)
+    return result.to_frame() if isinstance(result, pd.Series) else result
 
 
 def differences(
@@ -151,8 +121,6 @@ def differences(
     known = np.isfinite(theirs)
     middle = np.median(np.abs(theirs[known])) if known.any() else 0.0
     allowed = relative * np.abs(theirs) + ALLOWANCE.get(name, SCALED) * middle
-    allowed += parity_lines.ABSOLUTE.get(name, 0.0)
-    with np.errstate(invalid="ignore"):  # both infinite
-        close = np.abs(ours - theirs) <= allowed
+    close = np.abs(ours - theirs) <= allowed
     same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
     return np.flatnonzero(~(same | (known & close)))

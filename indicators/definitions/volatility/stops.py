@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from indicators.bounds import Number, Positive, Window
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.overlap import hlc3
+from indicators.definitions.overlap.prices import hlc3
 from indicators.definitions.shared import EPSILON, NOTHING, nonzero_range
-from indicators.definitions.volatility import atr
+from indicators.definitions.volatility.ranges import atr
 from indicators.operators import (
     after,
     choose,

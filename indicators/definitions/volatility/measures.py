@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from indicators.bounds import Positive, Window
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.overlap import ema
+from indicators.definitions.overlap.averages import ema
 from indicators.definitions.shared import nonzero_range
-from indicators.definitions.statistics import stdev
+from indicators.definitions.statistics.moments import stdev
 from indicators.operators import (
     choose,
     earlier,

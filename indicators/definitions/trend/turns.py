@@ -4,10 +4,10 @@ from typing import Annotated, NamedTuple
 
 from indicators.bounds import Bounds, Choice, Positive, ShortWindow, Window
 from indicators.catalogue import Average, indicator
-from indicators.definitions.momentum import rsi
+from indicators.definitions.momentum.oscillators import rsi
 from indicators.definitions.shared import NOTHING, delayed
-from indicators.definitions.volatility import atr
-from indicators.definitions.volume import mfi
+from indicators.definitions.volatility.ranges import atr
+from indicators.definitions.volume.flows import mfi
 from indicators.operators import (
     after,
     choose,

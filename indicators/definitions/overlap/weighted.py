@@ -4,7 +4,7 @@ import math
 
 from indicators.bounds import Fraction, Positive, ShortWindow, Window
 from indicators.catalogue import indicator
-from indicators.definitions.overlap import sma
+from indicators.definitions.overlap.averages import sma
 from indicators.operators import fir, rolling_max, rolling_min
 from indicators.series import CLOSE, HIGH, LOW, Series
 

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 from indicators.bounds import Choice, Window
 from indicators.catalogue import Average, indicator, moving_average
 from indicators.definitions.calendar import ANCHORS, session
-from indicators.definitions.overlap_weighted import midprice
+from indicators.definitions.overlap.weighted import midprice
 from indicators.definitions.shared import NOTHING, delayed
 from indicators.operators import (
     after,

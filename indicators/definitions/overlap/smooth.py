@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple
 
 from indicators.bounds import Bounds, Choice, Fraction, Number, Positive, Window
 from indicators.catalogue import CATALOGUE, Average, indicator, moving_average
-from indicators.definitions.overlap import ema
+from indicators.definitions.overlap.averages import ema
 from indicators.definitions.shared import NOTHING, delayed, span
 from indicators.operators import (
     after,

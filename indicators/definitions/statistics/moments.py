@@ -1,4 +1,4 @@
-"""Statistics of the last rows."""
+"""Mean and spread of the last rows."""
 
 from indicators.bounds import Freedom, Number, Window
 from indicators.catalogue import indicator
