@@ -35,6 +35,7 @@ from indicators.operators.averages import (
     opening_mean,
     recursive,
 )
+from indicators.operators.calendar import month
 from indicators.operators.elementwise import (
     arctangent,
     ceiling,
@@ -75,6 +76,14 @@ from indicators.operators.memory import (
     streak,
 )
 from indicators.operators.moments import rolling_moments, rolling_variance
+from indicators.operators.oscillators import (
+    bounded_recursive,
+    crossing_bands,
+    ewm_rounded,
+    smooth_strength,
+)
+from indicators.operators.profile import busiest_range
+from indicators.operators.ranks import rolling_rank
 from indicators.operators.swings import fading_max, follow, rolling_max_age, turning_points
 from indicators.operators.trailing import parabolic, ratchet
 from indicators.operators.weighted import fir, rolling_line, rolling_rising_sum
@@ -90,9 +99,12 @@ from indicators.operators.windows import (
 __all__ = [
     "after",
     "arctangent",
+    "bounded_recursive",
+    "busiest_range",
     "ceiling",
     "choose",
     "cosine",
+    "crossing_bands",
     "cycle_mean",
     "dynamic",
     "earlier",
@@ -100,6 +112,7 @@ __all__ = [
     "ewm_adjusted",
     "ewm_by_row",
     "ewm_by_value",
+    "ewm_rounded",
     "exponential",
     "fading_max",
     "fill",
@@ -117,6 +130,7 @@ __all__ = [
     "logarithm",
     "magnitude",
     "missing",
+    "month",
     "opening_mean",
     "parabolic",
     "phase_followers",
@@ -129,6 +143,7 @@ __all__ = [
     "rolling_mean",
     "rolling_min",
     "rolling_moments",
+    "rolling_rank",
     "rolling_rising_sum",
     "rolling_sum",
     "rolling_sum_from",
@@ -147,6 +162,7 @@ __all__ = [
     "sine",
     "smaller",
     "smaller_known",
+    "smooth_strength",
     "square_root",
     "streak",
     "turning_points",

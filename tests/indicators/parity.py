@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from indicators.catalogue import CATALOGUE, Indicator
+from tests.indicators import parity_lines
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the oracle's own, at import and below
@@ -78,6 +79,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "willr": [{}, {"length": 100}],
     "wma": [{}, {"asc": False}, {"length": 100}],
     "zscore": [{}, {"length": 10, "std": 2.0}],
+    **parity_lines.PARAMETERS,
 }
 
 RELATIVE, SCALED = 1e-9, 1e-12
@@ -91,7 +93,7 @@ ALLOWANCE: dict[str, float] = {
 """Indicators whose SCALED is another, each with its reason."""
 
 
-ORACLES: dict[str, Callable[..., pd.DataFrame]] = {}
+ORACLES: dict[str, Callable[..., pd.DataFrame]] = parity_lines.ORACLES
 """Other oracles: functions of the bars (a DataFrame) and the parameters by name."""
 
 

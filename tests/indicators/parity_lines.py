@@ -1,10 +1,19 @@
 """The rows of the parity table for overlap, trend and volatility (see `parity`)."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable
 from typing import Any
 
-OWN = frozenset({"mama_ehlers", "wclprice"})
-"""Corrected variants that pandas-ta has no name for; test_corrected compares them."""
+import pandas as pd
+
+from indicators.series import CLOSE, OPEN
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import pandas_ta
+
+LINES = {"fast": CLOSE, "slow": OPEN}
+"""What the runs of two lines are compared on."""
 
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
     # overlap
@@ -121,10 +130,10 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
         {"length": 2, "strict": True, "percent": 0.5},
         {"length": 5, "strict": True, "drift": 2, "percent": 0.1},
     ],
-    "long_run": [{}, {"length": 1}, {"length": 9}, {"length": 30}],
+    "long_run": [LINES, LINES | {"length": 1}, LINES | {"length": 9}, LINES | {"length": 30}],
     "qstick": [{}, {"length": 3}, {"mamode": "ema"}, {"mamode": "wma", "length": 40}],
     "rwi": [{}, {"length": 5}, {"mamode": "ema"}, {"mamode": "sma", "length": 30}],
-    "short_run": [{}, {"length": 1}, {"length": 9}, {"length": 30}],
+    "short_run": [LINES, LINES | {"length": 1}, LINES | {"length": 9}, LINES | {"length": 30}],
     "trendflex": [
         {},
         {"length": 10, "smooth": 5},
@@ -178,38 +187,56 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "ui": [{}, {"length": 5}, {"everget": True}, {"length": 50, "scalar": 1}],
 }
 
-ASKED: dict[str, dict[str, Any]] = {}
-"""How pandas-ta is asked where that differs (see `parity.Asked`)."""
 
-ALLOWANCE: dict[str, float] = {}
-"""Indicators whose scaled allowance is another, each with its reason."""
+def with_volume(bars: pd.DataFrame, **given: Any) -> pd.DataFrame:
+    """Alphatrend as the accessor of pandas-ta calls it: with volume where there is any."""
+    prices = [bars[name] for name in ("open", "high", "low", "close")]
+    return pandas_ta.alphatrend(*prices, **{"volume": bars["volume"]} | given)
 
-EPSILON = 2.220446049250313e-16
-ABSOLUTE: dict[str, float] = {
-    "pdist": 4 * EPSILON,  # pandas-ta adds it to whole columns of ranges, twice to one of them
-    "qstick": EPSILON,  # as pdist
+
+def on_the_row_that_knows(
+    bars: pd.DataFrame, length: int = 20, centered: bool = True
+) -> pd.DataFrame:
+    """Detrended price, each value on the row from which it is known."""
+    result = pandas_ta.dpo(bars["close"], length, centered).to_frame()
+    return result.shift(length // 2 + 1) if centered else result
+
+
+def chikou_on_its_row(bars: pd.DataFrame, kijun: int = 26, **given: Any) -> pd.DataFrame:
+    """The first table of ichimoku, with the lagging close on the row of that close."""
+    prices = bars["high"], bars["low"], bars["close"]
+    table, _ = pandas_ta.ichimoku(*prices, kijun=kijun, **given)
+    if f"ICS_{kijun}" in table:
+        table[f"ICS_{kijun}"] = table[f"ICS_{kijun}"].shift(kijun - 1)
+    return table
+
+
+def runs(name: str) -> Callable[..., pd.DataFrame]:
+    """A run of two lines that are columns of the bars."""
+
+    def ask(bars: pd.DataFrame, length: int = 2, **_: Any) -> pd.DataFrame:
+        return getattr(pandas_ta, name)(bars["close"], bars["open"], length).to_frame()
+
+    return ask
+
+
+def confirmed(bars: pd.DataFrame, **given: Any) -> pd.DataFrame:
+    """Zigzag's backtest, told one more row, since it does not look at the last one."""
+    more = pd.concat([bars, bars.tail(1)])
+    return pandas_ta.zigzag(more["high"], more["low"], backtest=True, **given).head(len(bars))
+
+
+ORACLES: dict[str, Callable[..., pd.DataFrame]] = {
+    "alphatrend": with_volume,
+    "dpo": on_the_row_that_knows,
+    "ichimoku": chikou_on_its_row,
+    "long_run": runs("long_run"),
+    "short_run": runs("short_run"),
+    "zigzag": confirmed,
 }
-"""Indicators that may differ by so much whatever their size, each with its reason."""
 
-UNTIED: frozenset[str] = frozenset({"amat", "hilo", "thermo", "ttm_trend"})
+UNTIED = frozenset({"amat", "hilo", "thermo", "ttm_trend"})
 """Those that turn at a tie, which pandas-ta's rounding decides: compared where there is none.
 
-test_ties has the ties.
+test_lines has the ties.
 """
-
-
-def _dpo(length: int = 20, centered: bool = True) -> Mapping[str, int]:
-    return {"DPO": length // 2 + 1 if centered else 0}
-
-
-def _ichimoku(kijun: int = 26, **_: Any) -> Mapping[str, int]:
-    return {"ICS": kijun - 1}
-
-
-ASKED |= {
-    "dpo": {"rows_later": _dpo},
-    "ichimoku": {"rows_later": _ichimoku},
-    "long_run": {"inputs": {"fast": "close", "slow": "open"}},
-    "short_run": {"inputs": {"fast": "close", "slow": "open"}},
-    "zigzag": {"given": {"backtest": True}, "last_rows": 1},
-}

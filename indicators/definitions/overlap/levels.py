@@ -4,9 +4,9 @@ from typing import Annotated, NamedTuple
 
 from indicators.bounds import Choice, Window
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.calendar import ANCHORS, session
 from indicators.definitions.overlap.weighted import midprice
 from indicators.definitions.shared import NOTHING, delayed
+from indicators.definitions.volume.sessions import session
 from indicators.operators import (
     after,
     choose,
@@ -19,7 +19,8 @@ from indicators.operators import (
 )
 from indicators.series import CLOSE, HIGH, LOW, OPEN, Series
 
-Anchor = Annotated[str, Choice(lambda: tuple(ANCHORS))]
+ANCHORS = ("D", "M", "ME", "Y", "YE")
+Anchor = Annotated[str, Choice(lambda: ANCHORS)]
 METHODS = ("traditional", "fibonacci", "woodie", "classic", "demark", "camarilla")
 Method = Annotated[str, Choice(lambda: METHODS)]
 CAMARILLA = (11.0 / 120.0, 11.0 / 60.0, 0.275, 0.55)
@@ -129,7 +130,7 @@ def pivots(
     method: Method = "traditional",
     anchor: Anchor = "D",
 ) -> Pivots:
-    """Levels from the whole session before: a day, or with `anchor` ME a month, YE a year.
+    """Levels from the whole session before: a day; with `anchor` ME a month, with YE a year.
 
     Differs: with method "demark" each session is judged by its own open and close; pandas-ta
     asks whether all sessions of the sample closed above their open. With anchor ME or YE the
@@ -139,7 +140,7 @@ def pivots(
     Unit: unit of close
     Source: sierrachart.com, Pivot Points; pandas-ta 0.4.71b0
     """
-    key = session(anchor)
+    key = session(anchor.removesuffix("E"))
     o = session_before(session_first(open, key), key)
     h = session_before(session_max(high, key), key)
     low_ = session_before(session_min(low, key), key)

@@ -1,10 +1,10 @@
 """Averages that smooth more than once, adapt, or extrapolate."""
 
 import math
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from indicators.bounds import Bounds, Choice, Fraction, Number, Positive, Window
-from indicators.catalogue import CATALOGUE, Average, indicator, moving_average
+from indicators.catalogue import Average, average_column, indicator, moving_average
 from indicators.definitions.overlap.averages import ema
 from indicators.definitions.shared import NOTHING, delayed, span
 from indicators.operators import (
@@ -242,9 +242,7 @@ def vidya(close: Series = CLOSE, length: Window = 14, drift: Window = 1) -> Seri
 
 
 def _zlma_column(length: int, mamode: str) -> str:
-    entry = CATALOGUE[mamode]
-    options: dict[str, Any] = {option.name: option.default for option in entry.options}
-    return f"ZL_{entry.columns(options | {'length': length})[0]}"
+    return f"ZL_{average_column(mamode, length)}"
 
 
 @indicator(columns=_zlma_column)

@@ -5,6 +5,7 @@ import math
 from indicators.bounds import Fraction, Positive, ShortWindow, Window
 from indicators.catalogue import indicator
 from indicators.definitions.overlap.averages import sma
+from indicators.definitions.shared import symmetric_triangle
 from indicators.operators import fir, rolling_max, rolling_min
 from indicators.series import CLOSE, HIGH, LOW, Series
 
@@ -111,7 +112,7 @@ def swma(close: Series = CLOSE, length: ShortWindow = 10) -> Series:
     Unit: unit of close
     Source: definition
     """
-    return _weighted(close, [float(min(k + 1, length - k)) for k in range(length)])
+    return fir(close, symmetric_triangle(length))
 
 
 @indicator(columns="TRIMA_{length}", average=True)
