@@ -54,6 +54,13 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
         {"nozeros": True},
     ],
     "fisher": [{}, {"length": 5, "signal": 3}, {"length": 34}, {"length": 2, "signal": 9}],
+    "inertia": [
+        {},
+        {"length": 9, "rvi_length": 5},
+        {"refined": True, "scalar": 1},
+        {"thirds": True, "mamode": "sma"},
+    ],
+    "dm": [{}, {"length": 5}, {"mamode": "ema"}, {"length": 40, "drift": 3}],
     "kdj": [{}, {"length": 5, "signal": 1}, {"length": 30, "signal": 9}, {"length": 2}],
     "kst": [
         {},

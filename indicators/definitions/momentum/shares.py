@@ -6,18 +6,17 @@ from indicators.bounds import Bounds, Number, Positive, Window
 from indicators.catalogue import Average, indicator, moving_average
 from indicators.definitions.overlap.lines import linreg
 from indicators.definitions.overlap.prices import hl2
+from indicators.definitions.overlap.weighted import swma
 from indicators.definitions.shared import (
     average_of_known,
-    near_zero,
+    directional_moves,
     nonzero_range,
-    symmetric_triangle,
 )
 from indicators.operators import (
     bounded_recursive,
     choose,
     earlier,
     ewm_adjusted,
-    fir,
     larger,
     larger_known,
     logarithm,
@@ -145,9 +144,7 @@ def dm(
     Unit: unit of high
     Source: Wilder (1978), New Concepts in Technical Trading Systems
     """
-    up, down = high - earlier(high, drift), earlier(low, drift) - low
-    rise = near_zero(choose((up > down) & (up > 0.0), up, 0.0 * up))
-    fall = near_zero(choose((down > up) & (down > 0.0), down, 0.0 * down))
+    rise, fall = directional_moves(high, low, drift)
     return Directions(moving_average(mamode, rise, length), moving_average(mamode, fall, length))
 
 
@@ -258,11 +255,10 @@ def rvgi(
     Unit: -1 to 1
     Source: Ehlers (2002), Relative Vigor Index, TASC 20:1
     """
-    weights = symmetric_triangle(swma_length)
-    bodies = rolling_sum(fir(nonzero_range(close, open), weights), length)
-    ranges = rolling_sum(fir(nonzero_range(high, low), weights), length)
+    bodies = rolling_sum(swma(nonzero_range(close, open), swma_length), length)
+    ranges = rolling_sum(swma(nonzero_range(high, low), swma_length), length)
     line = bodies / ranges
-    return Vigor(line, fir(line, weights))
+    return Vigor(line, swma(line, swma_length))
 
 
 class Fast(NamedTuple):
