@@ -34,6 +34,11 @@ class Input:
     many: bool = False
     optional: bool = False
 
+    @property
+    def required(self) -> bool:
+        """Whether the user must give it."""
+        return self.default is None and not self.many and not self.optional
+
 
 @dataclass(frozen=True)
 class Option:
@@ -122,7 +127,10 @@ class Indicator:
     @property
     def usage(self) -> str:
         """The call with its parameters and defaults, as a user may write it."""
-        words = [i.name if i.default is None else f"{i.name}={i.default!r}" for i in self.inputs]
+        words = [
+            f"{i.name}={i.default!r}" if i.default is not None or i.optional else i.name
+            for i in self.inputs
+        ]
         words += [
             o.name if o.default is REQUIRED else f"{o.name}={o.default!r}" for o in self.options
         ]

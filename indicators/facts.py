@@ -48,7 +48,7 @@ def describe(entry: Indicator) -> dict[str, Any]:
     `memory_rows` is None where the start always matters. A series that has no default stands in
     as close, the next as open.
     """
-    wanted = [each.name for each in entry.inputs if each.default is None and not each.many]
+    wanted = [each.name for each in entry.inputs if each.required]
     stand_ins = dict(zip(wanted, (CLOSE, OPEN, CLOSE, OPEN), strict=False))
     made = entry.build((), stand_ins)
     memory = max(memory_rows(series) for series in made.series)

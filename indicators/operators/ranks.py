@@ -13,6 +13,7 @@ HEAD, RING = 1, 2
     warmup=lambda window: window - 1,
     missing=Missing.ROWS,
     outputs=2,
+    ring=(RING, 1),
 )
 def rolling_rank(s: State, x: Value, y: Value, window: ShortWindow) -> tuple[float, float]:
     """How many of the last `window` values of `y` are below `x`, and how many are above it.
