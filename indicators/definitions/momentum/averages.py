@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
-from indicators.bounds import Number, Window
+from indicators.bounds import Number, Positive, Window
 from indicators.catalogue import Average, average_column, indicator, moving_average
 from indicators.definitions.momentum.changes import roc
 from indicators.definitions.overlap.averages import ema, sma, wma
 from indicators.definitions.overlap.lines import linreg
 from indicators.definitions.overlap.prices import hl2
+from indicators.definitions.volatility.measures import rvi
 from indicators.definitions.volatility.ranges import atr
 from indicators.operators import earlier, rolling_mean
 from indicators.series import CLOSE, HIGH, LOW, Series
@@ -107,6 +108,31 @@ def eri(
     """
     mean = ema(close, length)
     return Power(high - mean, low - mean)
+
+
+def _inertia_column(length: int, rvi_length: int, refined: bool, thirds: bool) -> str:
+    return f"INERTIA{'r' if refined else 't' * thirds}_{length}_{rvi_length}"
+
+
+@indicator(columns=_inertia_column)
+def inertia(
+    close: Series = CLOSE,
+    high: Series = HIGH,
+    low: Series = LOW,
+    length: Window = 20,
+    rvi_length: Window = 14,
+    scalar: Positive = 100.0,
+    refined: bool = False,
+    thirds: bool = False,
+    mamode: Average = "ema",
+) -> Series:
+    """Inertia: the end of a regression line through the relative volatility.
+
+    `refined` and `thirds` are those of `rvi`.
+    Unit: 0 to 100
+    Source: Dorsey (1995), The Inertia Indicator, TASC 13:9
+    """
+    return linreg(rvi(close, high, low, rvi_length, scalar, refined, thirds, mamode), length)
 
 
 class Line(NamedTuple):
