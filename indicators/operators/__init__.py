@@ -26,6 +26,7 @@ Writing one (see `indicators.declare` for the words used here)::
 serve three indicators or be impossible to compose from those that there are.
 """
 
+from indicators.operators.adaptive import dynamic, holt_winters, jurik
 from indicators.operators.averages import (
     ewm,
     ewm_adjusted,
@@ -34,6 +35,7 @@ from indicators.operators.averages import (
     opening_mean,
     recursive,
 )
+from indicators.operators.calendar import month
 from indicators.operators.elementwise import (
     arctangent,
     ceiling,
@@ -54,6 +56,7 @@ from indicators.operators.elementwise import (
     smaller_known,
     square_root,
 )
+from indicators.operators.hilbert import cycle_mean, phase_followers
 from indicators.operators.memory import (
     after,
     earlier,
@@ -73,6 +76,15 @@ from indicators.operators.memory import (
     streak,
 )
 from indicators.operators.moments import rolling_moments, rolling_variance
+from indicators.operators.oscillators import (
+    bounded_recursive,
+    crossing_bands,
+    ewm_rounded,
+    smooth_strength,
+)
+from indicators.operators.profile import busiest_range
+from indicators.operators.ranks import rolling_rank
+from indicators.operators.swings import fading_max, follow, rolling_max_age, turning_points
 from indicators.operators.trailing import parabolic, ratchet
 from indicators.operators.weighted import fir, rolling_line, rolling_rising_sum
 from indicators.operators.windows import (
@@ -87,20 +99,30 @@ from indicators.operators.windows import (
 __all__ = [
     "after",
     "arctangent",
+    "bounded_recursive",
+    "busiest_range",
     "ceiling",
     "choose",
     "cosine",
+    "crossing_bands",
+    "cycle_mean",
+    "dynamic",
     "earlier",
     "ewm",
     "ewm_adjusted",
     "ewm_by_row",
     "ewm_by_value",
+    "ewm_rounded",
     "exponential",
+    "fading_max",
     "fill",
     "fir",
     "first_value",
     "floor",
+    "follow",
+    "holt_winters",
     "hyperbolic_tangent",
+    "jurik",
     "larger",
     "larger_known",
     "last_known",
@@ -108,16 +130,20 @@ __all__ = [
     "logarithm",
     "magnitude",
     "missing",
+    "month",
     "opening_mean",
     "parabolic",
+    "phase_followers",
     "ratchet",
     "recursive",
     "rolling_deviation",
     "rolling_line",
     "rolling_max",
+    "rolling_max_age",
     "rolling_mean",
     "rolling_min",
     "rolling_moments",
+    "rolling_rank",
     "rolling_rising_sum",
     "rolling_sum",
     "rolling_sum_from",
@@ -136,6 +162,8 @@ __all__ = [
     "sine",
     "smaller",
     "smaller_known",
+    "smooth_strength",
     "square_root",
     "streak",
+    "turning_points",
 ]
