@@ -1,7 +1,7 @@
 """Pieces that definitions share and pandas-ta has no public name for."""
 
 from indicators.catalogue import moving_average
-from indicators.operators import choose, ewm, ewm_by_value
+from indicators.operators import choose, earlier, ewm, ewm_by_value
 from indicators.series import Series
 
 EPSILON = 2.220446049250313e-16
@@ -21,6 +21,24 @@ def nonzero_range(x: Series, y: Series) -> Series:
 def near_zero(x: Series) -> Series:
     """`x`, or 0 where it is below the float epsilon."""
     return choose(abs(x) < EPSILON, 0.0, x)
+
+
+def directional_moves(high: Series, low: Series, drift: int) -> tuple[Series, Series]:
+    """How far the high rose and the low fell, each where it was the larger move, else 0."""
+    up, down = high - earlier(high, drift), earlier(low, drift) - low
+    rise = choose((up > down) & (up > 0.0), up, 0.0 * up)
+    fall = choose((down > up) & (down > 0.0), down, 0.0 * down)
+    return near_zero(rise), near_zero(fall)
+
+
+def finite(x: Series) -> Series:
+    """`x`, or missing where it is infinite."""
+    return choose(x - x == 0.0, x, NOTHING)
+
+
+def delayed(x: Series, rows: int) -> Series:
+    """The value of `x` that many rows ago, which may be none."""
+    return earlier(x, rows) if rows else x
 
 
 def span(length: float) -> float:

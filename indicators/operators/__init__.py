@@ -26,6 +26,7 @@ Writing one (see `indicators.declare` for the words used here)::
 serve three indicators or be impossible to compose from those that there are.
 """
 
+from indicators.operators.adaptive import dynamic, holt_winters, jurik
 from indicators.operators.averages import (
     ewm,
     ewm_adjusted,
@@ -55,6 +56,7 @@ from indicators.operators.elementwise import (
     smaller_known,
     square_root,
 )
+from indicators.operators.hilbert import cycle_mean, phase_followers
 from indicators.operators.memory import (
     after,
     earlier,
@@ -82,6 +84,7 @@ from indicators.operators.oscillators import (
 )
 from indicators.operators.profile import busiest_range
 from indicators.operators.ranks import rolling_rank
+from indicators.operators.swings import fading_max, follow, rolling_max_age, turning_points
 from indicators.operators.trailing import parabolic, ratchet
 from indicators.operators.weighted import fir, rolling_line, rolling_rising_sum
 from indicators.operators.windows import (
@@ -102,6 +105,8 @@ __all__ = [
     "choose",
     "cosine",
     "crossing_bands",
+    "cycle_mean",
+    "dynamic",
     "earlier",
     "ewm",
     "ewm_adjusted",
@@ -109,11 +114,15 @@ __all__ = [
     "ewm_by_value",
     "ewm_rounded",
     "exponential",
+    "fading_max",
     "fill",
     "fir",
     "first_value",
     "floor",
+    "follow",
+    "holt_winters",
     "hyperbolic_tangent",
+    "jurik",
     "larger",
     "larger_known",
     "last_known",
@@ -124,11 +133,13 @@ __all__ = [
     "month",
     "opening_mean",
     "parabolic",
+    "phase_followers",
     "ratchet",
     "recursive",
     "rolling_deviation",
     "rolling_line",
     "rolling_max",
+    "rolling_max_age",
     "rolling_mean",
     "rolling_min",
     "rolling_moments",
@@ -154,4 +165,5 @@ __all__ = [
     "smooth_strength",
     "square_root",
     "streak",
+    "turning_points",
 ]

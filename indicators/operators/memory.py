@@ -154,7 +154,7 @@ def session_first(s: State, x: Value, key: Value) -> float:
     return s[KEPT]
 
 
-@operator(state=lambda: 3, memory=forever)
+@operator(state=lambda: 3, warmup=lambda: 1, memory=forever)
 def session_before(s: State, x: Value, key: Value) -> float:
     """The last `x` of the session before this one; NaN in the first."""
     if s[SEEN] == 1.0:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from indicators.catalogue import CATALOGUE, Indicator
 from indicators.series import Series
-from tests.indicators import parity_momentum, parity_volume
+from tests.indicators import parity_lines, parity_momentum, parity_volume
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the oracle's own, at import and below
@@ -83,6 +83,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "willr": [{}, {"length": 100}],
     "wma": [{}, {"asc": False}, {"length": 100}],
     "zscore": [{}, {"length": 10, "std": 2.0}],
+    **parity_lines.PARAMETERS,
     **parity_momentum.PARAMETERS,
     **parity_volume.PARAMETERS,
 }
@@ -99,7 +100,11 @@ ALLOWANCE: dict[str, float] = {
 """Indicators whose SCALED is another, each with its reason."""
 
 
-ORACLES: dict[str, Callable[..., pd.DataFrame]] = parity_momentum.ORACLES | parity_volume.ORACLES
+ORACLES: dict[str, Callable[..., pd.DataFrame]] = {
+    **parity_lines.ORACLES,
+    **parity_momentum.ORACLES,
+    **parity_volume.ORACLES,
+}
 """Other oracles: functions of the bars (a DataFrame) and the parameters by name."""
 
 

@@ -8,7 +8,7 @@ from indicators.definitions.overlap.lines import linreg
 from indicators.definitions.overlap.prices import hl2
 from indicators.definitions.shared import (
     average_of_known,
-    near_zero,
+    directional_moves,
     nonzero_range,
     symmetric_triangle,
 )
@@ -145,9 +145,7 @@ def dm(
     Unit: unit of high
     Source: Wilder (1978), New Concepts in Technical Trading Systems
     """
-    up, down = high - earlier(high, drift), earlier(low, drift) - low
-    rise = near_zero(choose((up > down) & (up > 0.0), up, 0.0 * up))
-    fall = near_zero(choose((down > up) & (down > 0.0), down, 0.0 * down))
+    rise, fall = directional_moves(high, low, drift)
     return Directions(moving_average(mamode, rise, length), moving_average(mamode, fall, length))
 
 
