@@ -210,3 +210,14 @@ def vortex(
     up = rolling_sum(abs(high - earlier(low, drift)), length)
     down = rolling_sum(abs(low - earlier(high, drift)), length)
     return Vortex(up / ranges, down / ranges)
+
+
+@indicator(columns="EDECAY_{length}")
+def edecay(close: Series = CLOSE, length: Window = 5) -> Series:
+    """The last peak, which fades by 1 - e**(-1 / length) a row, until the value is above it.
+
+    Differs: it does not fade below zero, where the value itself is below.
+    Unit: unit of close
+    Source: Tulip Indicators, edecay; its fading as pandas-ta-classic 0.8.32 has it
+    """
+    return fading_max(close, math.exp(-1.0 / length), 0.0)
