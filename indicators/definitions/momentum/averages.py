@@ -70,10 +70,10 @@ def bias(close: Series = CLOSE, length: Window = 26, mamode: Average = "sma") ->
 def cfo(close: Series = CLOSE, length: Window = 9, scalar: Number = 100.0) -> Series:
     """Chande's forecast oscillator: the price less a regression line, as a share of the price.
 
+    As in pandas-ta without TA-Lib the forecast is the line one row before its end; Chande's is
+    the line one row past it.
     Unit: percent of close
     Source: Chande and Kroll (1994), The New Technical Trader
-    Differs: not from pandas-ta without TA-Lib, whose forecast is the line one row before its
-    end. Chande's forecast looks one row past the end.
     """
     return scalar * (close - linreg(close, length, tsf=True)) / close
 
@@ -166,7 +166,7 @@ def kst(
     """Know sure thing: four smoothed rates of change, the slower ones weighing more.
 
     Unit: a hundred times percent
-    Source: Pring (1992), The All-Season Investor, TASC 10
+    Source: Pring (1992), The All-Season Investor
     """
     spans = ((roc1, sma1), (roc2, sma2), (roc3, sma3), (roc4, sma4))
     first, second, third, fourth = (rolling_mean(roc(close, r), s) for r, s in spans)
@@ -265,7 +265,7 @@ def tsi(
     """True strength: the twice smoothed change over the twice smoothed size of the change.
 
     Unit: -100 to 100
-    Source: Blau (1991), True Strength Index, TASC 11:1
+    Source: Blau (1991), True Strength Index, TASC 9:11
     """
     fast, slow = sorted((fast, slow))
     change = close - earlier(close, drift)

@@ -84,9 +84,9 @@ def brar(
 def cg(close: Series = CLOSE, length: Window = 10) -> Series:
     """Centre of gravity of the last closes, in rows, with a minus sign.
 
+    As in pandas-ta the oldest close is row 1; Ehlers counts from the newest.
     Unit: rows, -length to -1
     Source: Ehlers (2002), The Center of Gravity Oscillator, TASC 20:5
-    Differs: not from pandas-ta, which counts the oldest close as row 1; Ehlers counts the newest.
     """
     return -rolling_rising_sum(close, length) / rolling_sum(close, length)
 
