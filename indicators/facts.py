@@ -63,6 +63,7 @@ def describe(entry: Indicator) -> dict[str, Any]:
         "columns": list(made.columns),
         "unit": entry.unit,
         "source": entry.source,
+        "differs": entry.differs,
         "first_rows": [first_row(series) for series in made.series],
         "memory_rows": None if math.isinf(memory) else int(memory),
         "state_bytes": state_bytes(*made.series),

@@ -130,7 +130,8 @@ def ask(name: str, bars: pd.DataFrame, given: dict[str, Any]) -> pd.DataFrame:
     """What pandas-ta gives, or pandas-ta-classic, for these columns and parameters."""
     library = pandas_ta if hasattr(pandas_ta, name) else pandas_ta_classic
     inputs = CATALOGUE[name].inputs
-    columns = {each.name: bars[each.name] for each in inputs if not each.optional}
+    wanted = [each.name for each in inputs if not each.optional and each.name not in given]
+    columns = {each: bars[each] for each in wanted}
     values = {k: bars[v.name] if isinstance(v, Series) else v for k, v in given.items()}
     arguments = {"open_" if k == "open" else k: v for k, v in (columns | values).items()}
     result = getattr(library, name)(**arguments)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from indicators.series import CLOSE, OPEN
+from tests.indicators.parity_momentum import cheap_by_row
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -211,15 +212,6 @@ def chikou_on_its_row(bars: pd.DataFrame, kijun: int = 26, **given: Any) -> pd.D
     return table
 
 
-def runs(name: str) -> Callable[..., pd.DataFrame]:
-    """A run of two lines that are columns of the bars."""
-
-    def ask(bars: pd.DataFrame, length: int = 2, **_: Any) -> pd.DataFrame:
-        return getattr(pandas_ta, name)(bars["close"], bars["open"], length).to_frame()
-
-    return ask
-
-
 def confirmed(bars: pd.DataFrame, **given: Any) -> pd.DataFrame:
     """Zigzag's backtest, told one more row, since it does not look at the last one."""
     more = pd.concat([bars, bars.tail(1)])
@@ -230,9 +222,8 @@ ORACLES: dict[str, Callable[..., pd.DataFrame]] = {
     "alphatrend": with_volume,
     "dpo": on_the_row_that_knows,
     "ichimoku": chikou_on_its_row,
-    "long_run": runs("long_run"),
-    "short_run": runs("short_run"),
     "zigzag": confirmed,
+    **{name: cheap_by_row(name) for name in ("pdist", "qstick")},
 }
 
 UNTIED = frozenset({"amat", "hilo", "thermo", "ttm_trend"})

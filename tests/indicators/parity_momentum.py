@@ -54,6 +54,13 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
         {"nozeros": True},
     ],
     "fisher": [{}, {"length": 5, "signal": 3}, {"length": 34}, {"length": 2, "signal": 9}],
+    "inertia": [
+        {},
+        {"length": 9, "rvi_length": 5},
+        {"refined": True, "scalar": 1},
+        {"thirds": True, "mamode": "sma"},
+    ],
+    "dm": [{}, {"length": 5}, {"mamode": "ema"}, {"length": 40, "drift": 3}],
     "kdj": [{}, {"length": 5, "signal": 1}, {"length": 30, "signal": 9}, {"length": 2}],
     "kst": [
         {},
@@ -82,7 +89,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "rvgi": [{}, {"length": 5}, {"swma_length": 7}, {"length": 30, "swma_length": 2}],
     "smc": [
         {},
-        {"abr_length": 5, "vol_length": 9, "vol_ratio": 0.9},
+        {"abr_length": 5, "vol_length": 9, "vol_ratio": 1.2345},
         {"close_length": 7, "percent": 2},
         {"mamode": "ema", "vol_length": 40},
     ],
@@ -151,6 +158,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
 
 ALLOWANCE: dict[str, float] = {
     "cti": 1e-9,  # pandas-ta squares raw prices; against exact fractions in test_regimes
+    "inertia": 1e-9,  # a line through shares of deviations, which pandas slides (see variance)
     "stc": 1e-9,  # every step is rounded to 8 decimals, so a last bit can move the 8th
     "trix": 1e-10,  # pandas-ta takes 1 off a ratio that is nearly 1; exactly in test_regimes
 }

@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
-from indicators.bounds import Number, Window
+from indicators.bounds import Number, Positive, Window
 from indicators.catalogue import Average, average_column, indicator, moving_average
 from indicators.definitions.momentum.changes import roc
 from indicators.definitions.overlap.averages import ema, sma, wma
 from indicators.definitions.overlap.lines import linreg
 from indicators.definitions.overlap.prices import hl2
+from indicators.definitions.volatility.measures import rvi
 from indicators.definitions.volatility.ranges import atr
 from indicators.operators import earlier, rolling_mean
 from indicators.series import CLOSE, HIGH, LOW, Series
@@ -69,10 +70,10 @@ def bias(close: Series = CLOSE, length: Window = 26, mamode: Average = "sma") ->
 def cfo(close: Series = CLOSE, length: Window = 9, scalar: Number = 100.0) -> Series:
     """Chande's forecast oscillator: the price less a regression line, as a share of the price.
 
+    As in pandas-ta without TA-Lib the forecast is the line one row before its end; Chande's is
+    the line one row past it.
     Unit: percent of close
     Source: Chande and Kroll (1994), The New Technical Trader
-    Differs: not from pandas-ta without TA-Lib, whose forecast is the line one row before its
-    end. Chande's forecast looks one row past the end.
     """
     return scalar * (close - linreg(close, length, tsf=True)) / close
 
@@ -109,6 +110,31 @@ def eri(
     return Power(high - mean, low - mean)
 
 
+def _inertia_column(length: int, rvi_length: int, refined: bool, thirds: bool) -> str:
+    return f"INERTIA{'r' if refined else 't' * thirds}_{length}_{rvi_length}"
+
+
+@indicator(columns=_inertia_column)
+def inertia(
+    close: Series = CLOSE,
+    high: Series = HIGH,
+    low: Series = LOW,
+    length: Window = 20,
+    rvi_length: Window = 14,
+    scalar: Positive = 100.0,
+    refined: bool = False,
+    thirds: bool = False,
+    mamode: Average = "ema",
+) -> Series:
+    """Inertia: the end of a regression line through the relative volatility.
+
+    `refined` and `thirds` are those of `rvi`.
+    Unit: 0 to 100
+    Source: Dorsey (1995), The Inertia Indicator, TASC 13:9
+    """
+    return linreg(rvi(close, high, low, rvi_length, scalar, refined, thirds, mamode), length)
+
+
 class Line(NamedTuple):
     """A line and the average of it."""
 
@@ -140,7 +166,7 @@ def kst(
     """Know sure thing: four smoothed rates of change, the slower ones weighing more.
 
     Unit: a hundred times percent
-    Source: Pring (1992), The All-Season Investor, TASC 10
+    Source: Pring (1992), The All-Season Investor
     """
     spans = ((roc1, sma1), (roc2, sma2), (roc3, sma3), (roc4, sma4))
     first, second, third, fourth = (rolling_mean(roc(close, r), s) for r, s in spans)
@@ -239,7 +265,7 @@ def tsi(
     """True strength: the twice smoothed change over the twice smoothed size of the change.
 
     Unit: -100 to 100
-    Source: Blau (1991), True Strength Index, TASC 11:1
+    Source: Blau (1991), True Strength Index, TASC 9:11
     """
     fast, slow = sorted((fast, slow))
     change = close - earlier(close, drift)

@@ -49,10 +49,10 @@ def crsi(
 ) -> Series:
     """Mean of a short strength, the strength of the change's sign, and the change's rank.
 
+    As in pandas-ta the sign of the change stands for the length of its streak; `connors_rsi`
+    counts the streak.
     Unit: 0 to 100
     Source: Connors and Alvarez (2012), An Introduction to ConnorsRSI
-    Differs: not from pandas-ta, which takes the sign of the change for the length of its
-    streak. `connors_rsi` counts the streak.
     """
     way = fill(sign(close - earlier(close, 1)), 0.0)
     return _connors(close, way, (rsi_length, streak_length, rank_length), scalar, drift)
@@ -107,11 +107,10 @@ def exhc(
     """Exhaustion counts: rows in a row that closed below, or above, the close `length` rows ago.
 
     A count stops at `cap`, unless that is 0. Without `show_all` only counts of 6 to 9 are
-    shown; with `nozeros` a count of 0 is missing.
+    shown; with `nozeros` a count of 0 is missing. As in pandas-ta it is the falls that decide
+    then whether the rises are shown, so none are.
     Unit: rows
     Source: DeMark (1994), The New Science of Technical Analysis, as pandas-ta 0.4.71b0 has it
-    Differs: not from pandas-ta, which without `show_all` looks at the falls to decide whether
-    to show the rises, and so shows none.
     """
     before = earlier(close, length)
     down, up = streak(close < before), streak(close > before)
@@ -198,11 +197,10 @@ def stc(
 ) -> Schaff:
     """Schaff's cycle: the place in its range, twice, of the gap between two averages.
 
-    `ma1` and `ma2` replace the averages, `osc` replaces the gap.
+    `ma1` and `ma2` replace the averages, `osc` replaces the gap. As in pandas-ta the place
+    stands still while the gap's minimum is not above zero; `schaff_trend_cycle` moves there too.
     Unit: 0 to 100; macd has the unit of close
     Source: Schaff (1999); pandas-ta 0.4.71b0
-    Differs: not from pandas-ta, where the place stands still while the gap's minimum is not
-    above zero. `schaff_trend_cycle` moves there too.
     """
     fast, slow = sorted((fast, slow))
     gap = ema(close, fast) - ema(close, slow)

@@ -6,18 +6,17 @@ from indicators.bounds import Bounds, Number, Positive, Window
 from indicators.catalogue import Average, indicator, moving_average
 from indicators.definitions.overlap.lines import linreg
 from indicators.definitions.overlap.prices import hl2
+from indicators.definitions.overlap.weighted import swma
 from indicators.definitions.shared import (
     average_of_known,
     directional_moves,
     nonzero_range,
-    symmetric_triangle,
 )
 from indicators.operators import (
     bounded_recursive,
     choose,
     earlier,
     ewm_adjusted,
-    fir,
     larger,
     larger_known,
     logarithm,
@@ -85,9 +84,9 @@ def brar(
 def cg(close: Series = CLOSE, length: Window = 10) -> Series:
     """Centre of gravity of the last closes, in rows, with a minus sign.
 
+    As in pandas-ta the oldest close is row 1; Ehlers counts from the newest.
     Unit: rows, -length to -1
     Source: Ehlers (2002), The Center of Gravity Oscillator, TASC 20:5
-    Differs: not from pandas-ta, which counts the oldest close as row 1; Ehlers counts the newest.
     """
     return -rolling_rising_sum(close, length) / rolling_sum(close, length)
 
@@ -256,11 +255,10 @@ def rvgi(
     Unit: -1 to 1
     Source: Ehlers (2002), Relative Vigor Index, TASC 20:1
     """
-    weights = symmetric_triangle(swma_length)
-    bodies = rolling_sum(fir(nonzero_range(close, open), weights), length)
-    ranges = rolling_sum(fir(nonzero_range(high, low), weights), length)
+    bodies = rolling_sum(swma(nonzero_range(close, open), swma_length), length)
+    ranges = rolling_sum(swma(nonzero_range(high, low), swma_length), length)
     line = bodies / ranges
-    return Vigor(line, fir(line, weights))
+    return Vigor(line, swma(line, swma_length))
 
 
 class Fast(NamedTuple):

@@ -76,10 +76,9 @@ def squeeze(
     """Whether Bollinger's bands are inside Keltner's channel, and the smoothed momentum.
 
     With `lazybear` the momentum is a regression of the distance from the middle of the range.
+    As in pandas-ta the bands are 2 deviations wide whatever `bb_std` is; `ttm_squeeze` heeds it.
     Unit: unit of close; 1 or 0
     Source: Carter (2005), Mastering the Trade; pandas-ta 0.4.71b0
-    Differs: not from pandas-ta, whose bands are 2 deviations wide whatever `bb_std` is.
-    `ttm_squeeze` takes its width.
     """
     channel = kc(high, low, close, kc_length, kc_scalar, tr, mamode)
     if lazybear:
@@ -171,9 +170,9 @@ def squeeze_pro(
 ) -> SqueezePro:
     """Whether Bollinger's bands are inside a wide, a normal and a narrow Keltner channel.
 
+    As in pandas-ta the bands are 2 deviations wide whatever `bb_std` is.
     Unit: unit of close; 1 or 0
     Source: Carter (2005), Mastering the Trade; pandas-ta 0.4.71b0
-    Differs: not from pandas-ta, whose bands are 2 deviations wide whatever `bb_std` is.
     """
     if not kc_scalar_narrow < kc_scalar_normal < kc_scalar_wide:
         raise ParameterError("kc_scalar_narrow < kc_scalar_normal < kc_scalar_wide is wanted")

@@ -158,7 +158,8 @@ def trendflex(
 ) -> Series:
     """How far the smoothed price is above its own last values, in units of the usual distance.
 
-    The smoother sets out from zero and takes 180 * ratio for an angle, as in pandas-ta.
+    The smoother sets out from zero.
+    Differs: not from pandas-ta, whose cosine takes 180 * ratio as if in degrees.
     Unit: none
     Source: Ehlers (2020), Reflex: A New Zero-Lag Indicator, TASC 38:2
     """

@@ -105,8 +105,8 @@ def atrts(
 ) -> Series:
     """Stop that trails the close by `k` average ranges, on the side away from a mean.
 
-    With `percent` the result is in percent of the close, but so is the range that is taken off
-    a price, as in pandas-ta: 100 / close times the stop itself is what one would want.
+    Differs: not from pandas-ta, where with `percent` the range is in percent too before it is
+    taken off the close. 100 / close times the stop itself is what one would want.
     Unit: unit of close, or percent of close
     Source: Vervoort (2009), Average True Range Trailing Stops, TASC 27:6; pandas-ta 0.4.71b0
     """

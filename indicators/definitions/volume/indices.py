@@ -29,9 +29,9 @@ def nvi(
 ) -> Series:
     """Negative volume: rates of change added up over the rows on which the volume fell.
 
+    As in pandas-ta percents are added up; `negative_volume_index` multiplies.
     Unit: percent above `initial`
     Source: Dysart; Fosback (1976), Stock Market Logic
-    Differs: not from pandas-ta, which adds up percents. `negative_volume_index` multiplies.
     """
     fell = volume < earlier(volume, 1)
     step = choose(fell, fill(roc(close, length), 0.0), 0.0)
@@ -89,11 +89,10 @@ def pvi(
 ) -> Index:
     """Positive volume: `initial` times the ratio of closes where the volume rose, else `initial`.
 
-    With `overlay` the first close takes the place of `initial`.
+    With `overlay` the first close takes the place of `initial`. As in pandas-ta the index starts
+    from `initial` again on each row; `positive_volume_index` goes on from the row before.
     Unit: `initial`
     Source: Fosback (1976), Stock Market Logic
-    Differs: not from pandas-ta, whose index starts from `initial` again on each row.
-    `positive_volume_index` goes on from the row before.
     """
     start = first_value(close) if overlay else initial
     ratio = choose(volume > earlier(volume, 1), close / earlier(close, 1), 1.0)

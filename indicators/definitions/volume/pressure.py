@@ -7,6 +7,7 @@ from indicators.catalogue import Average, indicator, moving_average
 from indicators.definitions.overlap.averages import ema
 from indicators.definitions.overlap.prices import hl2, hlc3
 from indicators.definitions.shared import average_of_known, nonzero_range
+from indicators.definitions.trend.direction import long_run, short_run
 from indicators.definitions.volume.flows import obv
 from indicators.operators import (
     earlier,
@@ -110,15 +111,14 @@ def aobv(
     fast, slow = sorted((fast, slow))
     line = obv(close, volume)
     quick, calm = moving_average(mamode, line, fast), moving_average(mamode, line, slow)
-    before, moved = earlier(quick, run_length), calm != earlier(calm, run_length)
     return Archer(
         line,
         rolling_min(line, min_lookback),
         rolling_max(line, max_lookback),
         quick,
         calm,
-        (quick > before) & moved,
-        (quick < before) & moved,
+        long_run(quick, calm, run_length),
+        short_run(quick, calm, run_length),
     )
 
 

@@ -186,7 +186,7 @@ def vp_session(
     volume: Series = VOLUME,
     width: Bins = 24,
     anchor: Anchor = "D",
-    length: ProfileRows = 1_000,
+    length: ProfileRows = 400,
 ) -> Profile:
     """Point of control of the session so far: its price range with the most volume.
 
