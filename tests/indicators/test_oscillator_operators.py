@@ -89,7 +89,7 @@ def bands(x: Numbers, width: Numbers) -> list[tuple[float, float, float]]:
 
 
 def test_crossing_bands_come_nearer_until_they_are_crossed() -> None:
-    x, width = walk(), 0.3 + np.abs(np.sin(np.arange(ROWS)))
+    x, width = walk(), np.random.default_rng(8).uniform(0.0, 3.0, ROWS)
     got = [values(each, close=x, open=width) for each in o.crossing_bands(CLOSE, OPEN)]
     wanted = np.array(bands(x, width)).T
     assert np.array_equal(got, wanted)
@@ -151,16 +151,19 @@ def profile(close: Numbers, change: Numbers, volume: Numbers, bins: int) -> list
     return max(parts, key=lambda each: each[-1])
 
 
-@pytest.mark.parametrize(("window", "bins"), [(20, 4), (50, 10), (64, 1)])
-def test_the_busiest_range_is_the_one_with_the_most_volume(window: int, bins: int) -> None:
-    close = walk(5) + np.random.default_rng(1).random(ROWS)
+@pytest.mark.parametrize("tick", [1e-6, 0.1])
+@pytest.mark.parametrize(("window", "bins"), [(20, 4), (50, 10), (64, 1), (30, 7)])
+def test_the_busiest_range_is_the_one_with_the_most_volume(
+    window: int, bins: int, tick: float
+) -> None:
+    close = np.round((walk(5) + np.random.default_rng(1).random(ROWS)) / tick) * tick
     volume = np.random.default_rng(9).integers(0, 50, ROWS).astype(float)
     change = np.sign(np.diff(close, prepend=np.nan))
     change[::9] = 0.0
     made = o.busiest_range(CLOSE, OPEN, VOLUME, float(window), window, bins, window)
     got = [values(each, close=close, open=change, volume=volume) for each in made]
     assert np.isnan(got[0][: window - 1]).all()
-    for row in range(window - 1, ROWS, 17):
+    for row in range(window - 1, ROWS, 7):
         last = slice(row - window + 1, row + 1)
         wanted = profile(close[last], change[last], volume[last], bins)
         assert [column[row] for column in got] == pytest.approx(wanted, rel=1e-12)
