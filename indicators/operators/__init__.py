@@ -56,7 +56,7 @@ from indicators.operators.elementwise import (
     smaller_known,
     square_root,
 )
-from indicators.operators.hilbert import cycle_mean, phase_followers
+from indicators.operators.hilbert import cycle, cycle_mean, cycle_phase, phase_followers
 from indicators.operators.memory import (
     after,
     earlier,
@@ -73,6 +73,7 @@ from indicators.operators.memory import (
     session_max,
     session_min,
     session_sum,
+    settled,
     streak,
 )
 from indicators.operators.moments import rolling_moments, rolling_variance
@@ -82,12 +83,15 @@ from indicators.operators.oscillators import (
     ewm_rounded,
     smooth_strength,
 )
+from indicators.operators.pairs import rolling_pair
+from indicators.operators.parabolas import parabolic_reversed, parabolic_touched
 from indicators.operators.profile import busiest_range
 from indicators.operators.ranks import rolling_rank
 from indicators.operators.swings import fading_max, follow, rolling_max_age, turning_points
-from indicators.operators.trailing import parabolic, ratchet
+from indicators.operators.trailing import parabolic, ratchet, upheld
 from indicators.operators.weighted import fir, rolling_line, rolling_rising_sum
 from indicators.operators.windows import (
+    recent_mean,
     rolling_deviation,
     rolling_max,
     rolling_mean,
@@ -105,7 +109,9 @@ __all__ = [
     "choose",
     "cosine",
     "crossing_bands",
+    "cycle",
     "cycle_mean",
+    "cycle_phase",
     "dynamic",
     "earlier",
     "ewm",
@@ -133,8 +139,11 @@ __all__ = [
     "month",
     "opening_mean",
     "parabolic",
+    "parabolic_reversed",
+    "parabolic_touched",
     "phase_followers",
     "ratchet",
+    "recent_mean",
     "recursive",
     "rolling_deviation",
     "rolling_line",
@@ -143,6 +152,7 @@ __all__ = [
     "rolling_mean",
     "rolling_min",
     "rolling_moments",
+    "rolling_pair",
     "rolling_rank",
     "rolling_rising_sum",
     "rolling_sum",
@@ -158,6 +168,7 @@ __all__ = [
     "session_max",
     "session_min",
     "session_sum",
+    "settled",
     "sign",
     "sine",
     "smaller",
@@ -166,4 +177,5 @@ __all__ = [
     "square_root",
     "streak",
     "turning_points",
+    "upheld",
 ]

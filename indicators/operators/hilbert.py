@@ -5,7 +5,7 @@ The state holds the last rows of every stage, newest first. What is not there ye
 
 import math
 
-from indicators.bounds import Number, Positive
+from indicators.bounds import Number, Positive, Window
 from indicators.declare import SEEN, State, Value, forever, inline, operator
 
 TAPS = 7
@@ -25,6 +25,10 @@ CLOSES = HEAD + 1
 PERIOD_LEAST, PERIOD_MOST = 6.0, 50.0
 CLOSES_KEPT = int(PERIOD_MOST)
 LINE_CELLS = HEAD + CLOSES_KEPT
+PHASE_HEAD, PHASE_BEFORE, WAVES = 1, 2, 3
+WAVES_KEPT = int(PERIOD_MOST)
+TURN, HALF_TURN, QUARTER_TURN, LAST_PHASE = 360.0, 180.0, 90.0, 315.0
+"""Degrees; a phase is at most the last one."""
 PAIR_STARTS, LINE_STARTS, LINE_SETTLES = 3, 6, 13
 """Rows before the cycle is measured at all, and before the trend line is more than the price."""
 
@@ -45,10 +49,11 @@ def transform(s: State, base: int) -> float:
 
 
 @inline
-def measure(s: State, x: float, degrees: float, sense: float) -> None:
+def measure(s: State, x: float, degrees: float, sense: float, idle: float) -> None:
     """One row of the cycle's length, into the cell PERIOD.
 
-    An angle of one radian counts as `degrees`; `sense` is the sign of the discriminator.
+    An angle of one radian counts as `degrees`; `sense` is the sign of the discriminator; where
+    nothing turns, the cycle is taken for the share `idle` of the one before.
     """
     push(s, PRICES, PRICES_KEPT, x)
     pace = 0.075 * s[PERIOD] + 0.54
@@ -66,7 +71,8 @@ def measure(s: State, x: float, degrees: float, sense: float) -> None:
     s[TURNED_I], s[TURNED_Q] = turned_i, turned_q
     s[REAL] = 0.2 * real + 0.8 * s[REAL]
     s[IMAGINARY] = 0.2 * imaginary + 0.8 * s[IMAGINARY]
-    before, period = s[PERIOD], 0.0
+    before = s[PERIOD]
+    period = idle * before
     if s[REAL] != 0.0 and s[IMAGINARY] != 0.0:
         period = 360.0 / (degrees * math.atan(s[IMAGINARY] / s[REAL]))
     period = max(min(period, 1.5 * before), 0.67 * before)
@@ -86,7 +92,7 @@ def phase_followers(
     if s[SEEN] <= PAIR_STARTS:
         push(s, PRICES, PRICES_KEPT, x)
         return 0.0, 0.0
-    measure(s, x, degrees, sense)
+    measure(s, x, degrees, sense, 0.0)
     phase = 0.0
     if s[IN_PHASE] != 0.0:
         phase = degrees * math.atan(s[QUADRATURE] / s[IN_PHASE])
@@ -109,7 +115,7 @@ def cycle_mean(s: State, x: Value) -> float:
     if s[SEEN] <= LINE_STARTS:
         push(s, PRICES, PRICES_KEPT, x)
         return x
-    measure(s, x, 180.0 / math.pi, -1.0)
+    measure(s, x, 180.0 / math.pi, -1.0, 0.0)
     s[SMOOTH_PERIOD] = 0.33 * s[PERIOD] + 0.67 * s[SMOOTH_PERIOD]
     rows, total = int(s[SMOOTH_PERIOD] + 0.5), 0.0
     for back in range(rows):
@@ -118,3 +124,47 @@ def cycle_mean(s: State, x: Value) -> float:
     line = 0.4 * mean + 0.3 * s[LINES] + 0.2 * s[LINES + 1] + 0.1 * s[LINES + 2]
     push(s, LINES, LINES_KEPT, mean)
     return line if s[SEEN] > LINE_SETTLES else x
+
+
+@operator(state=lambda: SMOOTH_PERIOD, warmup=lambda rows: rows, memory=forever, outputs=4)
+def cycle(s: State, x: Value, rows: Window) -> tuple[float, float, float, float]:
+    """Length of the cycle in rows, its two components, and the smoothed `x` they come from.
+
+    Measured as TA-Lib does: after the first `rows` rows, as if all had been zero up to there.
+    """
+    if s[SEEN] <= rows:
+        push(s, PRICES, PRICES_KEPT, x)
+        return 0.0, 0.0, 0.0, 0.0
+    measure(s, x, 180.0 / math.pi, -1.0, 1.0)
+    s[SMOOTH_PERIOD] = 0.33 * s[PERIOD] + 0.67 * s[SMOOTH_PERIOD]
+    return s[SMOOTH_PERIOD], s[IN_PHASE], s[QUADRATURE], s[SMOOTHED]
+
+
+@operator(state=lambda: 2 + WAVES_KEPT, memory=forever)
+def cycle_phase(s: State, smoothed: Value, period: Value) -> float:
+    """Where in its cycle a smoothed price is, in degrees from -45 to 315.
+
+    The price is set against a sine and a cosine wave over one cycle of `period` rows, 50 at
+    most. Cost: O(period).
+    """
+    head, rows = int(s[PHASE_HEAD]), max(int(period + 0.5), 1)
+    s[WAVES + head] = smoothed
+    s[PHASE_HEAD] = head + 1 if head + 1 < WAVES_KEPT else 0.0
+    turn_sine, turn_cosine = math.sin(2.0 * math.pi / rows), math.cos(2.0 * math.pi / rows)
+    sine, cosine, real, imaginary = 0.0, 1.0, 0.0, 0.0
+    for back in range(rows):
+        price = s[WAVES + (head - back if head >= back else head - back + WAVES_KEPT)]
+        real += sine * price
+        imaginary += cosine * price
+        sine, cosine = (
+            sine * turn_cosine + cosine * turn_sine,
+            cosine * turn_cosine - sine * turn_sine,
+        )
+    if imaginary != 0.0:
+        phase = math.atan(real / imaginary) * HALF_TURN / math.pi
+    else:
+        phase = s[PHASE_BEFORE] + QUARTER_TURN * ((real > 0.0) - (real < 0.0))
+    phase += QUARTER_TURN + (TURN / period if period > 0.0 else 0.0)
+    phase += HALF_TURN if imaginary < 0.0 else 0.0
+    s[PHASE_BEFORE] = phase - TURN if phase > LAST_PHASE else phase
+    return s[PHASE_BEFORE]

@@ -22,6 +22,12 @@ def after(s: State, x: Value, rows: Shift) -> float:  # noqa: ARG001
     return x
 
 
+@operator(state=lambda rows: 0, warmup=lambda rows: rows)  # noqa: ARG005
+def settled(s: State, x: Value, rows: Shift) -> float:  # noqa: ARG001
+    """`x`, but nothing on its first `rows` rows with a value."""
+    return x
+
+
 @operator(
     state=lambda rows: 1 + rows,
     warmup=lambda rows: rows,

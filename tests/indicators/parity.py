@@ -13,7 +13,7 @@ import pandas as pd
 
 from indicators.catalogue import CATALOGUE, Indicator
 from indicators.series import Series
-from tests.indicators import parity_lines, parity_momentum, parity_volume
+from tests.indicators import parity_classic, parity_lines, parity_momentum, parity_volume
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the oracle's own, at import and below
@@ -83,6 +83,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "willr": [{}, {"length": 100}],
     "wma": [{}, {"asc": False}, {"length": 100}],
     "zscore": [{}, {"length": 10, "std": 2.0}],
+    **parity_classic.PARAMETERS,
     **parity_lines.PARAMETERS,
     **parity_momentum.PARAMETERS,
     **parity_volume.PARAMETERS,
@@ -95,12 +96,14 @@ ALLOWANCE: dict[str, float] = {
     "bbands": 1e-9,  # the place between the bands is a small difference of noisy numbers
     "stdev": 1e-9,  # as variance
     "variance": 1e-9,  # pandas slides Welford's sums, and keeps what wilder windows left there
+    **parity_classic.ALLOWANCE,
     **parity_momentum.ALLOWANCE,
 }
 """Indicators whose SCALED is another, each with its reason."""
 
 
 ORACLES: dict[str, Callable[..., pd.DataFrame]] = {
+    **parity_classic.ORACLES,
     **parity_lines.ORACLES,
     **parity_momentum.ORACLES,
     **parity_volume.ORACLES,

@@ -23,6 +23,8 @@ type Numbers = NDArray[np.float64]
 
 ROWS = 600
 CATEGORIES = ("overlap", "trend", "volatility")
+KEPT_FAULT = "not from pandas-ta"
+"""How a docstring begins to say that a fault of pandas-ta's is kept."""
 
 
 def walk(rows: int = ROWS) -> pd.DataFrame:
@@ -187,7 +189,8 @@ def test_what_is_said_to_differ_from_pandas_ta_does(name: str) -> None:
 
 
 def test_every_difference_that_a_docstring_states_is_shown() -> None:
-    stated = {n for n, e in CATALOGUE.items() if e.category in CATEGORIES and e.differs}
+    entries = [entry for entry in CATALOGUE.values() if entry.category in CATEGORIES]
+    stated = {e.name for e in entries if e.differs and not e.differs.startswith(KEPT_FAULT)}
     assert stated == set(SHOWN)
 
 

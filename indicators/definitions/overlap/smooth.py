@@ -101,7 +101,8 @@ def ssf(
 ) -> Series:
     """Ehlers' super smoother with two poles; the first two values are the input's.
 
-    The angle of the cosine is 180 * sqrt2 / length, as if it took degrees, unless `everget`.
+    Differs: not from pandas-ta, whose cosine takes 180 * sqrt2 / length as if in degrees, unless
+    `everget`, which is Ehlers' filter.
     Unit: unit of close
     Source: Ehlers (2013), Cycle Analytics for Traders, ch. 3
     """
@@ -183,8 +184,8 @@ def mama(
 ) -> Mama:
     """Mother of adaptive means as pandas-ta has it, which is not Ehlers': that is `mama_ehlers`.
 
-    pandas-ta without TA-Lib measures angles in radians where Ehlers has degrees, and has the
-    other sign in the discriminator, which puts it up to 18 % off.
+    Differs: not from pandas-ta, which measures angles in radians where Ehlers has degrees, and
+    has the other sign in the discriminator, which puts it up to 18 % off.
     Unit: unit of close
     Source: pandas-ta 0.4.71b0; Ehlers (2001), Rocket Science for Traders
     """

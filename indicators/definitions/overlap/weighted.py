@@ -14,7 +14,7 @@ from indicators.series import CLOSE, HIGH, LOW, Series
 def wcp(high: Series = HIGH, low: Series = LOW, close: Series = CLOSE) -> Series:
     """High, low and twice the close, summed: four times the weighted close.
 
-    pandas-ta without TA-Lib forgets to divide by 4; `wclprice` is the weighted close itself.
+    Differs: not from pandas-ta, which forgets to divide by 4. `wclprice` is the weighted close.
     Unit: four times the unit of close
     Source: pandas-ta 0.4.71b0
     """
@@ -119,8 +119,8 @@ def swma(close: Series = CLOSE, length: ShortWindow = 10) -> Series:
 def trima(close: Series = CLOSE, length: Window = 10) -> Series:
     """Triangular mean: the simple mean of the simple mean over half the length.
 
-    As in pandas-ta without TA-Lib, which rounds half to even; the symmetric triangle over the
-    length itself, which is TA-Lib's TRIMA, is `swma`.
+    Differs: not from pandas-ta, whose half rounds to even, so that a length of 8 spans 7 rows,
+    one of 10 spans 11. `swma` is the triangle over the length itself, as TA-Lib's TRIMA is.
     Unit: unit of close
     Source: definition
     """

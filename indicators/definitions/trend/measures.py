@@ -158,7 +158,8 @@ def trendflex(
 ) -> Series:
     """How far the smoothed price is above its own last values, in units of the usual distance.
 
-    The smoother sets out from zero and takes 180 * ratio for an angle, as in pandas-ta.
+    The smoother sets out from zero.
+    Differs: not from pandas-ta, whose cosine takes 180 * ratio as if in degrees.
     Unit: none
     Source: Ehlers (2020), Reflex: A New Zero-Lag Indicator, TASC 38:2
     """
@@ -210,3 +211,14 @@ def vortex(
     up = rolling_sum(abs(high - earlier(low, drift)), length)
     down = rolling_sum(abs(low - earlier(high, drift)), length)
     return Vortex(up / ranges, down / ranges)
+
+
+@indicator(columns="EDECAY_{length}")
+def edecay(close: Series = CLOSE, length: Window = 5) -> Series:
+    """The last peak, which fades by 1 - e**(-1 / length) a row, until the value is above it.
+
+    Differs: it does not fade below zero, where the value itself is below.
+    Unit: unit of close
+    Source: Tulip Indicators, edecay; its fading as pandas-ta-classic 0.8.32 has it
+    """
+    return fading_max(close, math.exp(-1.0 / length), 0.0)

@@ -5,8 +5,9 @@ from typing import NamedTuple
 from indicators.bounds import Number, Positive, Window
 from indicators.catalogue import Average, indicator, moving_average
 from indicators.definitions.overlap.prices import hlc3
+from indicators.definitions.seeded import seeded_average
 from indicators.definitions.shared import EPSILON, NOTHING, nonzero_range
-from indicators.definitions.volatility.ranges import atr
+from indicators.definitions.volatility.ranges import atr, true_range
 from indicators.operators import (
     after,
     choose,
@@ -104,8 +105,8 @@ def atrts(
 ) -> Series:
     """Stop that trails the close by `k` average ranges, on the side away from a mean.
 
-    With `percent` the result is in percent of the close, but so is the range that is taken off
-    a price, as in pandas-ta: 100 / close times the stop itself is what one would want.
+    Differs: not from pandas-ta, where with `percent` the range is in percent too before it is
+    taken off the close. 100 / close times the stop itself is what one would want.
     Unit: unit of close, or percent of close
     Source: Vervoort (2009), Average True Range Trailing Stops, TASC 27:6; pandas-ta 0.4.71b0
     """
@@ -200,3 +201,35 @@ def hwc(
     if not channels:
         return HoltWintersChannel(middle, lower, upper, None, None)
     return HoltWintersChannel(middle, lower, upper, width, (close - lower) / (width + EPSILON))
+
+
+class Exits(NamedTuple):
+    """The exit from a rise, and from a fall."""
+
+    long: Series
+    short: Series
+
+
+def _ce_columns(length: int, multiplier: float) -> tuple[str, ...]:
+    return tuple(f"CE_{side}_{length}_{float(multiplier)}" for side in "LS")
+
+
+@indicator(columns=_ce_columns)
+def ce(
+    high: Series = HIGH,
+    low: Series = LOW,
+    close: Series = CLOSE,
+    length: Window = 22,
+    multiplier: Positive = 3.0,
+    mamode: Average = "rma",
+) -> Exits:
+    """Chandelier's exits: average ranges below the highest high and above the lowest low.
+
+    The ranges start on the second row, which has a close before it. For the stop that turns and
+    only tightens see `chandelier_exit`.
+    Unit: unit of close
+    Source: Elder (2002), Come into My Trading Room; LeBeau's exit
+    """
+    ranges = true_range(high, low, close, prenan=True)
+    room = multiplier * seeded_average(mamode, ranges, length)
+    return Exits(rolling_max(high, length) - room, rolling_min(low, length) + room)
