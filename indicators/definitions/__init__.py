@@ -1,6 +1,8 @@
 """The definitions, by category: importing this package fills the catalogue."""
 
 from indicators.definitions import (
+    candle,
+    cycle,
     elementary,
     momentum,
     overlap,
@@ -10,4 +12,14 @@ from indicators.definitions import (
     volume,
 )
 
-__all__ = ["elementary", "momentum", "overlap", "statistics", "trend", "volatility", "volume"]
+__all__ = [
+    "candle",
+    "cycle",
+    "elementary",
+    "momentum",
+    "overlap",
+    "statistics",
+    "trend",
+    "volatility",
+    "volume",
+]

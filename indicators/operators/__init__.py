@@ -72,7 +72,8 @@ from indicators.operators.memory import (
     session_sum,
     streak,
 )
-from indicators.operators.moments import rolling_moments, rolling_variance
+from indicators.operators.moments import rolling_moments, rolling_variance, running_line
+from indicators.operators.ordered import rolling_quantile
 from indicators.operators.trailing import parabolic, ratchet
 from indicators.operators.weighted import fir, rolling_line, rolling_rising_sum
 from indicators.operators.windows import (
@@ -118,12 +119,14 @@ __all__ = [
     "rolling_mean",
     "rolling_min",
     "rolling_moments",
+    "rolling_quantile",
     "rolling_rising_sum",
     "rolling_sum",
     "rolling_sum_from",
     "rolling_variance",
     "row_number",
     "rows_since",
+    "running_line",
     "running_max",
     "running_min",
     "running_sum",

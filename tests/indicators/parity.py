@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from indicators.catalogue import CATALOGUE, Indicator
+from tests.indicators import parity_candles
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the oracle's own, at import and below
@@ -19,6 +20,7 @@ with warnings.catch_warnings():
 Imports["talib"] = False  # pandas-ta is the oracle as it is without TA-Lib
 
 OWN = frozenset(name for name, entry in CATALOGUE.items() if entry.category == "elementary")
+OWN |= parity_candles.OWN
 """Words of ours that pandas-ta has no function for."""
 
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
@@ -62,18 +64,16 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "rsi": [{}, {"length": 2}, {"mamode": "ema", "drift": 3}, {"mamode": "sma"}],
     "slope": [{}, {"length": 5}, {"as_angle": True}, {"as_angle": True, "to_degrees": True}],
     "sma": [{}, {"length": 200}],
-    "stdev": [{}, {"length": 5, "ddof": 0}, {"length": 200}],
     "stoch": [{}, {"k": 5, "d": 2, "smooth_k": 1}, {"mamode": "ema"}],
     "stochrsi": [{}, {"length": 9, "rsi_length": 21, "k": 5, "d": 2}],
     "supertrend": [{}, {"length": 14, "multiplier": 1.5, "atr_length": 5}],
     "tema": [{}, {"length": 33}],
     "true_range": [{}, {"prenan": True, "drift": 2}],
-    "variance": [{}, {"length": 5, "ddof": 0}],
     "vwma": [{}, {"length": 50}],
     "willr": [{}, {"length": 100}],
     "wma": [{}, {"asc": False}, {"length": 100}],
-    "zscore": [{}, {"length": 10, "std": 2.0}],
 }
+PARAMETERS |= parity_candles.PARAMETERS
 
 RELATIVE, SCALED = 1e-9, 1e-12
 """A result may differ by this share of itself, plus this share of the column's median."""
@@ -83,6 +83,7 @@ ALLOWANCE: dict[str, float] = {
     "stdev": 1e-9,  # as variance
     "variance": 1e-9,  # pandas slides Welford's sums, and keeps what wilder windows left there
 }
+ALLOWANCE |= parity_candles.ALLOWANCE
 """Indicators whose SCALED is another, each with its reason."""
 
 
