@@ -20,7 +20,7 @@ import numba
 from numba.core import caching
 
 PACKAGE = Path(__file__).resolve().parent
-SHARED = ("kernels.py", "machine.py")
+SHARED = ("kernels.py", "machine.py", "template.py")
 """Sources that must agree about how code is called, so that all of it changes with them."""
 
 

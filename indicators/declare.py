@@ -119,10 +119,15 @@ class _Declaration:
         return _builder(_declare(step, **self.facts))
 
 
+def nothing() -> int:
+    """The warm-up of an operator that has a value on its first row."""
+    return 0
+
+
 def operator(
     *,
     state: Callable[..., int],
-    warmup: Callable[..., int] = lambda: 0,
+    warmup: Callable[..., int] = nothing,
     memory: Callable[..., float] | None = None,
     missing: Missing = Missing.SKIP,
     outputs: int = 1,
@@ -170,7 +175,7 @@ def elementwise(
         return functools.partial(elementwise, first=first, version=version)
     facts: dict[str, Any] = {
         "state": None,
-        "warmup": lambda: 0,
+        "warmup": nothing,
         "memory": lambda: 0,
         "missing": Missing.SPREAD,
         "outputs": 1,

@@ -1,8 +1,4 @@
-"""From a declared step to a compiled loop over rows, kept on disk.
-
-Every kernel has one C signature. A step becomes a kernel through one template, which holds
-the rules for missing values, warm-up and forming rows; the step itself never sees them.
-"""
+"""From a declared step to a compiled loop over rows, kept on disk; one C signature for all."""
 
 import hashlib
 import types as python_types
@@ -16,60 +12,25 @@ from numba import types
 from numba.core import cgutils
 from numba.core.extending import intrinsic
 
-from indicators.declare import Missing, Operator
+from indicators.declare import Operator
+from indicators.template import ARGUMENTS, loop_source
 
 NUMBERS = types.CPointer(types.float64)
 INTEGERS = types.CPointer(types.int64)
 FLAGS = types.CPointer(types.uint8)
-ARGUMENTS: dict[str, Any] = {
-    "registers": NUMBERS,  # scratch columns, `stride` numbers apart
+KINDS = {
+    "registers": NUMBERS,
     "stride": types.int64,
-    "operands": INTEGERS,  # which columns: the inputs, then the outputs
-    "parameters": NUMBERS,  # the rows to hide, then the step's own
-    "state": NUMBERS,  # this operator's cells of slot 0
-    "places": INTEGERS,  # of each row, how far its slot's cells are; PREFETCH_ROWS more
-    "cells": types.int64,  # cells of this operator
+    "operands": INTEGERS,
+    "parameters": NUMBERS,
+    "state": NUMBERS,
+    "places": INTEGERS,
+    "cells": types.int64,
     "final": FLAGS,
-    "scratch": NUMBERS,  # room for a copy of the cells
+    "scratch": NUMBERS,
     "rows": types.int64,
 }
-PREFETCH_ROWS = 12
-"""How far ahead of its row a kernel asks for the state: a memory access takes many rows."""
-SIGNATURE = types.void(*ARGUMENTS.values())
-
-_STATELESS = """\
-def {name}({arguments}):
-{prologue}
-    for row in range(rows):
-        {results} = step({call})
-"""
-_STATEFUL = """\
-def {name}({arguments}):
-{prologue}
-    hidden = parameters[0]
-    for row in range(rows):
-        prefetch(advance(state, places[row + {ahead}]))
-{ring}
-{missing}
-        s = advance(state, places[row])
-        if final[row] == 0:
-            for cell in range(cells):
-                scratch[cell] = s[cell]
-            s = scratch
-        s[0] += 1.0
-        {results} = step(s, {call})
-        if s[0] <= hidden:
-            {results} = {nothing}
-"""
-_RING = """\
-        soon = advance(state, places[row + {ahead}])
-        prefetch(advance(soon, {first} + {cells} * int(soon[1])))
-"""
-_SKIP = """\
-        if {absent}:
-            {results} = {nothing}
-            continue
-"""
+SIGNATURE = types.void(*(KINDS[name] for name in ARGUMENTS))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -119,49 +80,6 @@ def address(operator: Operator) -> int:
 
 
 _kept: list[Any] = []  # machine code lives as long as its owner
-
-
-def loop_source(operator: Operator) -> str:
-    """The loop over rows for an operator, as Python."""
-    inputs = [f"in{k}" for k in range(len(operator.values))]
-    outputs = [f"out{k}" for k in range(operator.outputs)]
-    columns = inputs + outputs
-    prologue = [
-        f"    {column} = advance(registers, operands[{k}] * stride)"
-        for k, column in enumerate(columns)
-    ]
-    for k, parameter in enumerate(operator.parameters, start=1):
-        text = {
-            "int": f"int(parameters[{k}])",
-            "float": f"parameters[{k}]",
-            "weights": f"carray(advance(parameters, {k + 1}), int(parameters[{k}]))",
-        }[parameter.kind]
-        prologue.append(f"    given_{parameter.name} = {text}")
-    names = {value: f"x{k}" for k, value in enumerate(operator.values)}
-    names |= {p.name: f"given_{p.name}" for p in operator.parameters}
-    reads = [f"        x{k} = {column}[row]" for k, column in enumerate(inputs)]
-    results = ", ".join(f"{column}[row]" for column in outputs)
-    nothing = ", ".join("nan" for _ in outputs)
-    missing = list(reads)
-    if operator.missing is Missing.SKIP and inputs:
-        absent = " or ".join(f"x{k} != x{k}" for k in range(len(inputs)))
-        missing.append(_SKIP.format(absent=absent, results=results, nothing=nothing))
-    stateless, ring = operator.state is None, ""
-    if operator.ring is not None:
-        first, cells = operator.ring
-        ring = _RING.format(ahead=PREFETCH_ROWS // 2, first=first, cells=cells)
-    call = ", ".join(f"{argument}={names[argument]}" for argument in operator.signature.parameters)
-    source = (_STATELESS if stateless else _STATEFUL).format(
-        name=operator.name, arguments=", ".join(ARGUMENTS), prologue="\n".join(prologue),
-        missing="\n".join(missing),
-        ahead=PREFETCH_ROWS,
-        ring=ring, results=results, call=call, nothing=nothing,
-    )  # fmt: skip
-    return source.replace(
-        "    for row in range(rows):\n",
-        "    for row in range(rows):\n" + ("\n".join(reads) + "\n" if stateless else ""),
-        1,
-    )
 
 
 def digest(operator: Operator) -> str:

@@ -8,7 +8,8 @@ from llvmlite import ir
 from numba import types
 from numba.core.extending import intrinsic
 
-from indicators.kernels import PREFETCH_ROWS, advance
+from indicators.kernels import advance
+from indicators.template import PREFETCH_ROWS
 
 BLOCK_ROWS = 256
 """Rows that pass through the whole program together: scratch columns then stay in cache."""

@@ -1,25 +1,10 @@
-"""The definitions, by category: importing this package fills the catalogue."""
+"""The definitions: `definitions/<category>/<topic>.py`. Importing this fills the catalogue.
 
-from indicators.definitions import (
-    candle,
-    cycle,
-    elementary,
-    momentum,
-    overlap,
-    statistics,
-    trend,
-    volatility,
-    volume,
-)
+Every module below is imported, so a new file needs no entry anywhere.
+"""
 
-__all__ = [
-    "candle",
-    "cycle",
-    "elementary",
-    "momentum",
-    "overlap",
-    "statistics",
-    "trend",
-    "volatility",
-    "volume",
-]
+import importlib
+import pkgutil
+
+for _module in pkgutil.walk_packages(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)

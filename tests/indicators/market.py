@@ -23,6 +23,7 @@ def bars(close: np.ndarray, *, seed: int, tick: float) -> pd.DataFrame:
     frame["low"] = frame[["open", "close"]].min(axis=1) - span[1]
     frame = (frame / tick).round() * tick
     frame["volume"] = np.round(np.exp(random.normal(6, 1.5, len(close))))
+    frame.index = pd.date_range("2024-01-01", periods=len(close), freq="1h")
     return frame[[*PRICES, "volume"]]
 
 
@@ -67,4 +68,5 @@ def sampled() -> dict[str, pd.DataFrame]:
     from bokeh_sampledata import stocks
 
     table = pd.DataFrame(stocks.AAPL).head(ROWS)
+    table.index = pd.DatetimeIndex(pd.to_datetime(table["date"]))
     return {"sample-AAPL": table[[*PRICES, "volume"]].astype(float)}

@@ -1,9 +1,11 @@
-"""The parameters with which each indicator is compared with pandas-ta, and how.
+"""The parameters with which each indicator is compared with its oracle, and how closely.
 
-An indicator that is not named here is compared with its defaults.
+An indicator that is not named here is compared with its defaults. The oracle is pandas-ta, or
+pandas-ta-classic for what only that has, unless ORACLES says otherwise.
 """
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,16 @@ from tests.indicators import parity_candles
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the oracle's own, at import and below
     import pandas_ta
+    import pandas_ta_classic
     from pandas_ta.maps import Imports
 
-Imports["talib"] = False  # pandas-ta is the oracle as it is without TA-Lib
+# Both libraries change their results where TA-Lib is installed; the oracle is without it.
+Imports["talib"] = False
+pandas_ta_classic.Imports["talib"] = False
 
-OWN = frozenset(name for name, entry in CATALOGUE.items() if entry.category == "elementary")
-OWN |= parity_candles.OWN
-"""Words of ours that pandas-ta has no function for."""
+UNCOMPARED = {name: "a word of ours" for name in CATALOGUE if not CATALOGUE[name].naming}
+UNCOMPARED |= parity_candles.UNCOMPARED
+"""Indicators that have no oracle, each with its reason."""
 
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "adx": [{}, {"length": 5, "signal_length": 9, "adxr_length": 3}, {"mamode": "ema"}],
@@ -87,19 +92,26 @@ ALLOWANCE |= parity_candles.ALLOWANCE
 """Indicators whose SCALED is another, each with its reason."""
 
 
+ORACLES: dict[str, Callable[..., pd.DataFrame]] = {**parity_candles.ORACLES}
+"""Other oracles: functions of the bars (a DataFrame) and the parameters by name."""
+
+
 def cases() -> list[tuple[str, dict[str, Any]]]:
     """Every indicator with each set of parameters that it is compared with."""
-    compared = (name for name in sorted(CATALOGUE) if name not in OWN)
+    compared = (name for name in sorted(CATALOGUE) if name not in UNCOMPARED)
     return [(name, given) for name in compared for given in PARAMETERS.get(name, [{}])]
 
 
 def expected(entry: Indicator, bars: pd.DataFrame, given: dict[str, Any]) -> pd.DataFrame:
-    """What pandas-ta gives."""
-    names = {"open": "open_"}
-    columns = {names.get(each.name, each.name): bars[each.name] for each in entry.inputs}
+    """What the oracle gives."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = getattr(pandas_ta, entry.name)(**columns, **given)
+        if entry.name in ORACLES:
+            return ORACLES[entry.name](bars, **given)
+        library = pandas_ta if hasattr(pandas_ta, entry.name) else pandas_ta_classic
+        names = {"open": "open_"}
+        columns = {names.get(each.name, each.name): bars[each.name] for each in entry.inputs}
+        result = getattr(library, entry.name)(**columns, **given)
     return result.to_frame() if isinstance(result, pd.Series) else result
 
 

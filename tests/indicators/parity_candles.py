@@ -1,17 +1,51 @@
 """Candles, cycles and statistics against pandas-ta: with which parameters, and how closely."""
 
+from functools import partial
 from typing import Any
 
+import pandas as pd
+import talib
+
+from indicators.catalogue import CATALOGUE
 from indicators.definitions.candle.patterns import PATTERNS
 
-OWN = frozenset(f"cdl_{name}" for name in PATTERNS if name != "doji") | {
-    "cdl_pattern",
-    "tos_stdevall",
+PRICES = ("open", "high", "low", "close")
+NATIVE = ("doji", "inside")
+TALIB = [name for name in sorted(PATTERNS) if name not in NATIVE]
+"""The patterns that pandas-ta leaves to TA-Lib."""
+PENETRATION = [name for name in TALIB if "penetration" in CATALOGUE[f"cdl_{name}"].usage]
+"""Those with a parameter of their own."""
+
+UNCOMPARED = {
+    "cdl_pattern": "each pattern is compared by its own name",
+    "tos_stdevall": "compared in test_statistics, with the tables that end on a row",
 }
-"""Compared with TA-Lib, or row by row, in test_candles and test_statistics."""
+
+
+def pattern(name: str, bars: pd.DataFrame, scalar: float = 100, **given: float) -> pd.DataFrame:
+    """What TA-Lib finds, as pandas-ta scales it."""
+    found = getattr(talib, f"CDL{name.upper()}")(*(bars[price] for price in PRICES), **given)
+    return pd.DataFrame({f"CDL_{name.upper()}": 0.01 * scalar * found})
+
+
+def inside(bars: pd.DataFrame, **given: Any) -> pd.DataFrame:
+    """What pandas-ta gives where its first row is compared with its like, which is no inside."""
+    import pandas_ta  # parity.py has silenced its import
+
+    turned = pd.concat([bars, bars[:1]])
+    return pandas_ta.cdl_inside(*(turned[price] for price in PRICES), **given)[:-1].to_frame()
+
+
+ORACLES = {f"cdl_{name}": partial(pattern, name) for name in TALIB} | {"cdl_inside": inside}
 
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
+    **{f"cdl_{name}": [{}, {"scalar": 1}, {"scalar": -2.5}] for name in TALIB},
+    **{
+        f"cdl_{name}": [{}, {"scalar": 1}, {"penetration": 0.1}, {"penetration": 0.7}]
+        for name in PENETRATION
+    },
     "cdl_doji": [{}, {"length": 3, "factor": 23}, {"scalar": 1}, {"asint": False, "length": 30}],
+    "cdl_inside": [{}, {"asbool": True}, {"scalar": 1}, {"scalar": -2.5}],
     "cdl_z": [{}, {"length": 12, "ddof": 0}, {"length": 100}, {"length": 20, "ddof": 20}],
     "ebsw": [
         {},

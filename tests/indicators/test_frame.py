@@ -38,7 +38,7 @@ def test_days_come_from_the_index_or_a_column_of_times() -> None:
     stamped = bars.assign(ts=times.as_unit("ns").asi8)
     assert np.array_equal(frame(stamped, plan)["traded"], wanted)
     with pytest.raises(IndicatorError, match="time index"):
-        frame(bars, plan)
+        frame(bars.reset_index(drop=True), plan)
 
 
 def test_a_missing_column_or_symbol_is_named() -> None:

@@ -12,8 +12,8 @@ from indicators import (
     IndicatorError,
     Plan,
 )
-from indicators.definitions.momentum import macd
-from indicators.definitions.overlap import ema
+from indicators.definitions.momentum.changes import macd
+from indicators.definitions.overlap.averages import ema
 from indicators.plan import SERIES_MAX
 from tests.indicators.subjects import columns, run, same_bits
 

@@ -3,7 +3,3 @@
 A pattern is a rule over the last candles (`patterns.pattern` files it); the sizes that rules ask
 for are in `shapes`.
 """
-
-from indicators.definitions.candle import dispatch, drawn, longer, pairs, single, triples
-
-__all__ = ["dispatch", "drawn", "longer", "pairs", "single", "triples"]

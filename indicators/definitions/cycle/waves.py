@@ -1,4 +1,4 @@
-"""Cycles: filters by John Ehlers that leave the turns of the price."""
+"""Waves that John Ehlers filters out of the price."""
 
 import math
 from typing import Annotated

@@ -1,14 +1,12 @@
-"""How fast prices change, and how that compares with the recent past."""
+"""Where the price is, compared with the recent past."""
 
-import math
 from typing import NamedTuple
 
 from indicators.bounds import Number, Positive, ShortWindow, Window
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.overlap import ema, hlc3
+from indicators.definitions.overlap.prices import hlc3
 from indicators.definitions.shared import nonzero_range, span
 from indicators.operators import (
-    arctangent,
     choose,
     earlier,
     ewm_by_value,
@@ -18,46 +16,6 @@ from indicators.operators import (
     rolling_min,
 )
 from indicators.series import CLOSE, HIGH, LOW, Series
-
-
-@indicator(columns="MOM_{length}")
-def mom(close: Series = CLOSE, length: Window = 10) -> Series:
-    """Change over that many rows.
-
-    Unit: unit of close
-    Source: definition
-    """
-    return close - earlier(close, length)
-
-
-@indicator(columns="ROC_{length}")
-def roc(close: Series = CLOSE, length: Window = 10, scalar: Number = 100.0) -> Series:
-    """Change over that many rows as a share of the earlier value.
-
-    Unit: percent
-    Source: definition
-    """
-    before = earlier(close, length)
-    return scalar * (close - before) / before
-
-
-def _slope_column(length: int, as_angle: bool, to_degrees: bool) -> str:
-    return f"ANGLE{'d' if to_degrees else 'r'}_{length}" if as_angle else f"SLOPE_{length}"
-
-
-@indicator(columns=_slope_column)
-def slope(
-    close: Series = CLOSE, length: Window = 1, as_angle: bool = False, to_degrees: bool = False
-) -> Series:
-    """Change per row between two rows (not a regression: that is linreg with slope=True).
-
-    Unit: unit of close per row; radians or degrees as an angle
-    Source: definition
-    """
-    gradient = (close - earlier(close, length)) / length
-    if not as_angle:
-        return gradient
-    return arctangent(gradient) * (180.0 / math.pi if to_degrees else 1.0)
 
 
 @indicator(columns="RSI_{length}")
@@ -77,41 +35,6 @@ def rsi(
     gain = moving_average(mamode, choose(change < 0.0, 0.0, change), length)
     loss = moving_average(mamode, choose(change > 0.0, 0.0, change), length)
     return scalar * gain / (gain + abs(loss))
-
-
-class Macd(NamedTuple):
-    """Gap between two means, its distance from its own mean, and that mean."""
-
-    macd: Series
-    histogram: Series
-    signal: Series
-
-
-def _macd_columns(fast: int, slow: int, signal: int, asmode: bool) -> tuple[str, ...]:
-    fast, slow = sorted((fast, slow))
-    return tuple(f"MACD{'AS' * asmode}{part}_{fast}_{slow}_{signal}" for part in ("", "h", "s"))
-
-
-@indicator(columns=_macd_columns)
-def macd(
-    close: Series = CLOSE,
-    fast: Window = 12,
-    slow: Window = 26,
-    signal: Window = 9,
-    asmode: bool = False,
-) -> Macd:
-    """Moving-average convergence and divergence, its signal line and their gap.
-
-    Unit: unit of close
-    Source: Appel (2005), Technical Analysis: Power Tools for Active Investors, ch. 8
-    """
-    fast, slow = sorted((fast, slow))
-    line = ema(close, fast) - ema(close, slow)
-    smooth = ewm_by_value(line, span(signal), signal)
-    if asmode:
-        line = line - smooth
-        smooth = ewm_by_value(line, span(signal), signal)
-    return Macd(line, line - smooth, smooth)
 
 
 class Stoch(NamedTuple):

@@ -1,12 +1,12 @@
-"""Whether there is a trend, how strong it is, and where it ends."""
+"""Whether there is a trend, and how strong it is."""
 
 from typing import NamedTuple
 
-from indicators.bounds import Number, Positive, Window
+from indicators.bounds import Number, Window
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.shared import NOTHING, near_zero
-from indicators.definitions.volatility import atr
-from indicators.operators import choose, earlier, parabolic
+from indicators.definitions.shared import near_zero
+from indicators.definitions.volatility.ranges import atr
+from indicators.operators import choose, earlier
 from indicators.series import CLOSE, HIGH, LOW, Series
 
 
@@ -51,38 +51,3 @@ def adx(
     strength = scalar * abs(plus - minus) / (plus + minus)
     smooth = moving_average(mamode, strength, signal_length or length)
     return Adx(smooth, 0.5 * (smooth + earlier(smooth, adxr_length)), plus, minus)
-
-
-class Psar(NamedTuple):
-    """The stop below the price, the stop above it, its factor, and whether it turned."""
-
-    long: Series
-    short: Series
-    factor: Series
-    reversal: Series
-
-
-def _psar_columns(af0: float | None, af: float, max_af: float) -> tuple[str, ...]:
-    start = af if af0 is None else af0
-    return tuple(f"PSAR{part}_{start}_{max_af}" for part in ("l", "s", "af", "r"))
-
-
-@indicator(columns=_psar_columns)
-def psar(
-    high: Series = HIGH,
-    low: Series = LOW,
-    close: Series = CLOSE,
-    af0: Positive | None = None,
-    af: Positive = 0.02,
-    max_af: Positive = 0.2,
-) -> Psar:
-    """Wilder's parabolic stop and reversal, set out from the first close.
-
-    As in pandas-ta the factor grows by `af0`, which is `af` where it is not given.
-    Unit: unit of high
-    Source: Wilder (1978), New Concepts in Technical Trading Systems
-    """
-    step = af if af0 is None else af0
-    stop, falling, factor, reversal = parabolic(high, low, close, step, step, max_af)
-    long, short = choose(falling, NOTHING, stop), choose(falling, stop, NOTHING)
-    return Psar(long, short, factor, reversal)

@@ -2,7 +2,7 @@
 
 from indicators.bounds import Window
 from indicators.catalogue import indicator
-from indicators.definitions.overlap import hlc3
+from indicators.definitions.overlap.prices import hlc3
 from indicators.definitions.shared import EPSILON
 from indicators.operators import (
     after,

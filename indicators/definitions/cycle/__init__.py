@@ -1,0 +1,1 @@
+"""Cycles: filters that leave the turns of the price."""

@@ -1,0 +1,1 @@
+"""Words that expressions and rules are written with."""

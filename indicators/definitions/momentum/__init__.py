@@ -1,0 +1,1 @@
+"""How fast prices change, and how that compares with the recent past."""

@@ -1,0 +1,1 @@
+"""Averages and lines that lie over the price."""

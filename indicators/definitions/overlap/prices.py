@@ -1,0 +1,39 @@
+"""Prices that stand for a bar."""
+
+from indicators.catalogue import indicator
+from indicators.series import CLOSE, HIGH, LOW, OPEN, Series
+
+
+@indicator(columns="HL2")
+def hl2(high: Series = HIGH, low: Series = LOW) -> Series:
+    """Middle of the bar.
+
+    Unit: unit of high
+    Source: definition
+    """
+    return 0.5 * (high + low)
+
+
+@indicator(columns="HLC3")
+def hlc3(high: Series = HIGH, low: Series = LOW, close: Series = CLOSE) -> Series:
+    """Typical price of the bar.
+
+    Unit: unit of high
+    Source: definition
+    """
+    return (high + low + close) / 3.0
+
+
+@indicator(columns="OHLC4")
+def ohlc4(
+    open: Series = OPEN,  # noqa: A002  (the field's own name)
+    high: Series = HIGH,
+    low: Series = LOW,
+    close: Series = CLOSE,
+) -> Series:
+    """Mean price of the bar.
+
+    Unit: unit of high
+    Source: definition
+    """
+    return 0.25 * (open + high + low + close)

@@ -1,0 +1,1 @@
+"""How far prices move: ranges, channels, bands."""

@@ -1,0 +1,1 @@
+"""Price together with traded volume."""
