@@ -29,6 +29,7 @@ def place(s: State, start: int, stop: int, x: float) -> int:
     state=lambda window: 2 + 2 * window,
     warmup=lambda window: window - 1,
     missing=Missing.SPREAD,
+    ring=(ORDERED_RING, 1),
 )
 def rolling_quantile(s: State, x: Value, window: Window, share: Fraction) -> float:
     """The value that has `share` of the last `window` values below it.

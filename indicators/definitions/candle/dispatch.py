@@ -21,9 +21,13 @@ Pattern = Annotated[str, Choice(lambda: (ALL, *NAMES))]
 Patterns = namedtuple("Patterns", [f"cdl_{name}" for name in NAMES])  # type: ignore[misc]
 
 
+def _column(name: str) -> str:
+    entry = CATALOGUE[f"cdl_{name}"]
+    return entry.columns({option.name: option.default for option in entry.options})[0]
+
+
 def _columns(name: str) -> tuple[str, ...]:
-    wanted = NAMES if name == ALL else (name,)
-    return tuple(CATALOGUE[f"cdl_{each}"].build().columns[0] for each in wanted)
+    return tuple(map(_column, NAMES if name == ALL else (name,)))
 
 
 @indicator(columns=_columns)
@@ -40,7 +44,8 @@ def cdl_pattern(
     Unit: scalar where the pattern stands for a rise, its negative for a fall, else 0
     Source: TA-Lib and pandas-ta 0.4.71b0, cdl_pattern
     Differs: a list of names is not taken, nor the patterns' own parameters: `cdl_hammer` and its
-    like are indicators of their own.
+    like are indicators of their own. Where a size equals its mean to the last digit, TA-Lib's
+    sliding sums may decide by the rounding of bars long gone; ours are of the bars themselves.
     """
     wanted = NAMES if name == ALL else (name,)
     return Patterns(

@@ -1,1 +1,1 @@
-"""Cycles: filters that leave the turns of the price."""
+"""Cycles in prices: their length, their phase, and waves that follow them."""
