@@ -13,7 +13,13 @@ import pandas as pd
 
 from indicators.catalogue import CATALOGUE, Indicator
 from indicators.series import Series
-from tests.indicators import parity_classic, parity_lines, parity_momentum, parity_volume
+from tests.indicators import (
+    parity_candles,
+    parity_classic,
+    parity_lines,
+    parity_momentum,
+    parity_volume,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the oracle's own, at import and below
@@ -27,6 +33,7 @@ pandas_ta_classic.Imports["talib"] = False
 
 UNCOMPARED = {
     **{name: "a word of ours" for name in CATALOGUE if not CATALOGUE[name].naming},
+    **parity_candles.UNCOMPARED,
     **parity_volume.UNCOMPARED,
 }
 """Indicators that have no oracle, each with its reason."""
@@ -72,17 +79,15 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "rsi": [{}, {"length": 2}, {"mamode": "ema", "drift": 3}, {"mamode": "sma"}],
     "slope": [{}, {"length": 5}, {"as_angle": True}, {"as_angle": True, "to_degrees": True}],
     "sma": [{}, {"length": 200}],
-    "stdev": [{}, {"length": 5, "ddof": 0}, {"length": 200}],
     "stoch": [{}, {"k": 5, "d": 2, "smooth_k": 1}, {"mamode": "ema"}],
     "stochrsi": [{}, {"length": 9, "rsi_length": 21, "k": 5, "d": 2}],
     "supertrend": [{}, {"length": 14, "multiplier": 1.5, "atr_length": 5}],
     "tema": [{}, {"length": 33}],
     "true_range": [{}, {"prenan": True, "drift": 2}],
-    "variance": [{}, {"length": 5, "ddof": 0}],
     "vwma": [{}, {"length": 50}],
     "willr": [{}, {"length": 100}],
     "wma": [{}, {"asc": False}, {"length": 100}],
-    "zscore": [{}, {"length": 10, "std": 2.0}],
+    **parity_candles.PARAMETERS,
     **parity_classic.PARAMETERS,
     **parity_lines.PARAMETERS,
     **parity_momentum.PARAMETERS,
@@ -96,6 +101,7 @@ ALLOWANCE: dict[str, float] = {
     "bbands": 1e-9,  # the place between the bands is a small difference of noisy numbers
     "stdev": 1e-9,  # as variance
     "variance": 1e-9,  # pandas slides Welford's sums, and keeps what wilder windows left there
+    **parity_candles.ALLOWANCE,
     **parity_classic.ALLOWANCE,
     **parity_momentum.ALLOWANCE,
 }
@@ -103,6 +109,7 @@ ALLOWANCE: dict[str, float] = {
 
 
 ORACLES: dict[str, Callable[..., pd.DataFrame]] = {
+    **parity_candles.ORACLES,
     **parity_classic.ORACLES,
     **parity_lines.ORACLES,
     **parity_momentum.ORACLES,
