@@ -76,6 +76,7 @@ def advance(program: Program, state: ShardState, batch: Batch, now_ns: int) -> O
         "late": late_count,
         "repeated": int(np.count_nonzero(repeated)),
         "dead": len(batch.rejects),
+        "shed": 0,
     }
     state.move(batch, ts[is_tick])
     return output

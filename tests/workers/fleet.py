@@ -138,10 +138,10 @@ class Fleet:
         }
 
     def counts(self) -> Counter[str]:
-        """The account of all shards: applied, late, repeated, dead."""
+        """The account of all shards: applied, late, repeated, dead, shed."""
         total: Counter[str] = Counter()
         for fields in self.shard_hashes():
-            for name in ("applied", "late", "repeated", "dead"):
+            for name in ("applied", "late", "repeated", "dead", "shed"):
                 total[name] += int(fields.get(f"count:{name}", 0))
         return total
 

@@ -57,7 +57,7 @@ def test_ticks_that_came_before_the_first_worker_are_processed(running: Fleet) -
     for symbol in SYMBOLS:
         assert closes(running, symbol) == expected_closes(0, 9)
     running.assert_no_holes()
-    assert running.counts() == {"applied": 60, "late": 0, "repeated": 0, "dead": 0}
+    assert running.counts() == {"applied": 60, "late": 0, "repeated": 0, "dead": 0, "shed": 0}
 
 
 def test_the_clock_closes_the_last_bar_when_the_feed_falls_silent(running: Fleet) -> None:

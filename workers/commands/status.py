@@ -7,8 +7,15 @@ from rich.table import Table
 
 from workers.commands.options import json_option, with_settings
 from workers.connection import linked
+from workers.load import ShardLoad
 from workers.overview import Overview, look
 from workers.settings import Settings
+
+COLUMNS = (
+    *("shard", "owner", "lag", "behind", "entries", "values", "signals", "dead"),
+    *("busy", "pressure", "hottest"),
+)
+TEXTS = {"shard", "owner", "hottest"}
 
 
 @click.command()
@@ -27,9 +34,11 @@ def command(settings: Settings, as_json: bool) -> None:
 def show(overview: Overview, console: Console) -> None:
     """Print the overview for people."""
     table = Table(title=f"fleet {overview.name}", title_justify="left")
-    for name in ("shard", "owner", "lag", "behind", "entries", "values", "signals", "dead"):
-        table.add_column(name, justify="left" if name in {"shard", "owner"} else "right")
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in TEXTS else "right")
+    loads = overview.loads
     for shard in overview.shards:
+        load = loads.get(shard.shard, ShardLoad())
         table.add_row(
             shard.shard,
             shard.owner or "[red]nobody[/red]",
@@ -39,6 +48,9 @@ def show(overview: Overview, console: Console) -> None:
             f"{shard.seq_values:,}",
             f"{shard.seq:,}",
             f"{shard.counts.get('dead', 0):,}",
+            "?" if load.cost is None else f"{load.cost:.1%}",
+            f"{load.level}" + (f", sheds {load.tier}" if load.tier else ""),
+            f"{load.hot} {load.hot_share:.0%}" if load.hot else "",
         )
     console.print(table)
     for worker in overview.workers:
@@ -47,3 +59,5 @@ def show(overview: Overview, console: Console) -> None:
         console.print("[red]no worker is alive[/red]: start one with `fleet worker`")
     counts = ", ".join(f"{amount:,} {name}" for name, amount in overview.counts.items())
     console.print(f"{overview.lag_entries:,} entries wait; ticks: {counts}")
+    console.print(f"workers required {overview.required.reason}")
+    console.print(f"pressure {overview.pressure.level}: {overview.pressure.reason}")
