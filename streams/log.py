@@ -9,7 +9,7 @@ from streams.connection import SERVER_ERRORS, Link, translated, translation
 from streams.errors import StreamError, Unavailable
 from streams.functions import MISSING, answer
 from streams.keys import NAME, Keys
-from streams.records import Batch, Commit, EntryId, Lag, Lease, Snapshot, Status
+from streams.records import Batch, Commit, Control, EntryId, Lag, Lease, Snapshot, Status
 from streams.symbols import SymbolTable
 from streams.wire import COUNT, Wire
 
@@ -90,6 +90,23 @@ class ShardLog:
     def add_deploy(self, fence: int, kind: str, payload: bytes) -> EntryId:
         """Append a deployment to the shard's own stream."""
         return self._append(fence, DEPLOY, kind, "payload", payload)
+
+    def add_shed(self, fence: int, payload: bytes) -> EntryId:
+        """Append a shedding decision to the shard's stream of them."""
+        words = ("deploy", "shed", "payload", payload)
+        keys = [self._keys.shed(self.shard), self._hash]
+        return EntryId.parse(
+            answer(call(self._link, "append", keys, (fence, *words)), self.shard)[1]
+        )
+
+    def decisions(self, after: EntryId) -> list[Control]:
+        """The shedding decisions behind this one, in order."""
+        with translation():
+            found = self._link.client.xrange(self._keys.shed(self.shard), f"({after}", "+")
+        return [
+            Control(EntryId.parse(entry), fields[b"deploy"].decode(), fields[b"payload"])
+            for entry, fields in found
+        ]
 
     def save_snapshot(self, fence: int, snapshot: Snapshot) -> bool:
         """Store a snapshot; False when a newer one is there already.

@@ -26,6 +26,7 @@ from workers.metrics import Metrics
 from workers.pressure import ReadSize, entries_max, rows_max
 from workers.processor import Output, advance
 from workers.settings import Settings
+from workers.shedder import Shedder
 from workers.takeover import ShardRun, obey
 
 BLOCK_MS = 50  # how long a read waits for ticks, and so how late a command is heard
@@ -69,8 +70,10 @@ class DataPlane:
         wire: Wire,
         metrics: Metrics,
         background: Executor,
+        shedder: Shedder,
         on_gone: Callable[[str, bool], None],
     ) -> None:
+        self._shedder = shedder
         self.commands: SimpleQueue[Take | Give] = SimpleQueue()
         self._runs: dict[str, ShardRun] = {}
         self._settings = settings
@@ -201,6 +204,8 @@ class DataPlane:
             if run.control is not None:
                 self._switch(run)
                 return
+            self._shedder.weigh(run, self.meters[run.shard].event_lag_s(time_ns() // NS_PER_MS))
+            self.meters[run.shard].tier = int(run.state.shedding.tier)
             self._snapshot_if_due(run)
         if batches:
             run.silence_s = 0.0
@@ -231,6 +236,8 @@ class DataPlane:
             seq_values=seq_values,
         )
         run.control = batches[-1].control
+        for output in outputs:
+            self._metrics.count_shed(output.shed.forming, output.shed.plans)
         self._metrics.bars.inc(sum(output.bars for output in outputs))
         self._metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
         compute_s = monotonic() - started

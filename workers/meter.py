@@ -77,16 +77,14 @@ class Meter:
         """Age of the oldest entry that is not yet committed, as far as it was read."""
         return max(0, wall_ms - self.oldest_ms) / MS_PER_S if self.oldest_ms else 0.0
 
-    def event_lag_s(self, wall_ms: int) -> float | None:
+    def event_lag_s(self, wall_ms: int) -> float:
         """How far event time is behind the newest in the stream.
 
         Event time that the wall clock did not see pass is the haste of the feed (a file at full
         speed), not a delay of ours: it is never more than the age of the oldest entry.
         """
-        if self.ahead is None or self.oldest_ms == 0 or not self.ahead.waiting:
-            return 0.0 if self.oldest_ms == 0 else None
         arrival_s = self.arrival_lag_s(wall_ms)
-        if self.ahead.newest_ns is None or not self.state.newest_ts:
+        if self.ahead is None or self.ahead.newest_ns is None or not self.state.newest_ts:
             return arrival_s
         behind_s = float(self.ahead.newest_ns - self.state.newest_ts) / NS_PER_S
         return min(arrival_s, max(0.0, behind_s))

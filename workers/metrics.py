@@ -88,6 +88,11 @@ class Metrics:
         for gauge in self._of_shard:
             gauge.remove(shard)
 
+    def count_shed(self, forming: int, plans: int) -> None:
+        """Add what one batch gave up."""
+        self.shed_forming.inc(forming)
+        self.shed_plans.inc(plans)
+
     def count(self, counts: Mapping[str, int]) -> None:
         """Add one commit's tick counts."""
         self.ticks.inc(counts["applied"])

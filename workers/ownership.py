@@ -28,6 +28,7 @@ from workers.observer import Observer
 from workers.placement import place
 from workers.program import Program
 from workers.settings import Settings
+from workers.shedder import Shedder
 from workers.stealing import StealPolicy, held, steal
 from workers.takeover import take_over
 
@@ -65,7 +66,12 @@ class Ownership:
     ) -> None:
         self.name = name
         self.plane = DataPlane(
-            settings, Wire(link, keys, shards=settings.shards), metrics, background, self._gone
+            settings,
+            Wire(link, keys, shards=settings.shards),
+            metrics,
+            background,
+            Shedder(link, keys, settings.shedding, settings.worker),
+            self._gone,
         )
         self._settings, self._link, self._keys = settings, link, keys
         self._program, self._metrics, self._background = program, metrics, background
