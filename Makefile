@@ -21,7 +21,7 @@ $(READY): pyproject.toml uv.lock
 	if [ -z "$$python" ]; then echo "no Python 3.12 or 3.13 on PATH (.python-version names 3.12)" >&2; exit 1; fi; \
 	[ -x $(BIN)/python ] || $$python -m venv $(VENV)
 	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^ *"\(uv[>=][^"]*\)".*/\1/p' pyproject.toml)"
-	@$(BIN)/uv sync --quiet --frozen $(if $(GROUPS),$(addprefix --group ,$(GROUPS)),)
+	@$(BIN)/uv sync --quiet --frozen --all-groups
 	@touch $@
 
 demo: $(READY) ## A market, two workers and a live table, on an embedded server
@@ -31,9 +31,28 @@ format: $(READY) ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 check: $(READY) ## ruff, mypy --strict, stale generated files
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@echo "Checking style, types and generated files ..."
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/mypy && $(BIN)/python -m helm.generate --check
 
 test: check ## Everything that proves the product, under 8 minutes on two cores
-	@$(BIN)/python -m pytest $(ARGS)
+	@echo "Testing: real servers, real processes (a few minutes; kernels compile the first time) ..."
+	@$(BIN)/python -m workers.warm
+	@$(BIN)/python -m pytest --numprocesses $$(nproc) --dist worksteal $(ARGS)
 
-.PHONY: help setup demo format check test
+soak: $(READY) ## Chaos and fuzzing for minutes
+	@SOAK=1 $(BIN)/python -m pytest -m soak $(ARGS)
+	@$(BIN)/python -m tests.sandbox.fuzz --seconds 60
+
+bench: $(READY) ## Every speed claim, beside its peers in the same run
+	@for bench in engine bars streams fleet simulation; do echo "== $$bench"; $(BIN)/python -m benchmarks.$$bench $(ARGS) || exit 1; done
+
+helm-check: $(READY) ## Lint, render and validate the chart
+	@$(BIN)/python -m helm.generate --check && $(BIN)/python -m pytest tests/helm $(ARGS)
+
+image: ## Build the container image with whichever builder is there
+	@for builder in docker podman buildah; do \
+	  if command -v $$builder >/dev/null && $$builder info >/dev/null 2>&1; then \
+	    exec $$builder build -t signalfleet:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -1) .; \
+	  fi; done; echo "no docker, podman or buildah here" >&2; exit 1
+
+.PHONY: help setup demo format check test soak bench helm-check image

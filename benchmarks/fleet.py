@@ -8,18 +8,21 @@ cores the producer, the server and the worker share them.
 
 import argparse
 import platform
+import socket
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import hiredis
 import numpy as np
 import redis
 
 from benchmarks import harness
 from benchmarks.harness import TEN, Worker, await_true, committed, process_of, send
-from streams import ZERO, Commit, Keys, ShardLog, SymbolTable, Wire, connect
+from streams import ZERO, Commit, Keys, ShardLog, SymbolTable, Wire, connect, shard_of, warm
 from streams.connection import Link
 from streams.signals import Signal
 from workers.server import EmbeddedServer
@@ -29,6 +32,8 @@ SYMBOLS = 1_000
 LEASE_MS = 1_000
 LATENCY_S = 6.0
 PACE_S = 0.001
+TS_DIGITS = 19
+CRLF = b"\r\n"
 NS_PER_S = 1_000_000_000
 PLANS = {"ten": {"timeframe": "1m", "values": TEN}}
 ECHO = {  # a signal for every tenth tick of an instrument
@@ -121,20 +126,21 @@ class Bench:
         self._empty()
         with self._worker(ECHO, "first"):
             await_true(self._owned, "an owner of every shard")
-            with process_of(push_paced, self.server.url, 2_000, 60.0):
-                with self._worker(ECHO, "second") as second:
-                    await_true(lambda: len(self._owners()) == 2, "two owners")
-                    time.sleep(2.0)  # a steady flow, and snapshots
-                    lost = [n for n in range(SHARDS) if self._owner(n) == "second"]
-                    second.kill()
-                    killed = time.perf_counter()
-                    before = {n: self._entries(n) for n in lost}
-                    moved = await_true(
-                        lambda: all(self._entries(n) > before[n] for n in lost), "take-over"
-                    )
-        print(
-            f"{'take-over after kill -9':44} {moved - killed:7.2f} s (lease {LEASE_MS / 1_000} s)"
-        )
+            with (
+                process_of(push_paced, self.server.url, 2_000, 60.0),
+                self._worker(ECHO, "second") as second,
+            ):
+                await_true(lambda: len(self._owners()) == 2, "two owners")
+                time.sleep(2.0)  # a steady flow, and snapshots
+                lost = [n for n in range(SHARDS) if self._owner(n) == "second"]
+                second.kill()
+                killed = time.perf_counter()
+                before = {n: self._entries(n) for n in lost}
+                moved = await_true(
+                    lambda: all(self._entries(n) > before[n] for n in lost), "take-over"
+                )
+        about = f"take-over after kill -9, lease {LEASE_MS / 1_000} s"
+        print(f"{about:44} {moved - killed:7.2f} s")
 
     def start(self) -> None:
         """From the start of a worker process to its first commit, kernels on disk."""
@@ -167,6 +173,8 @@ class Bench:
         return {self._owner(shard) for shard in range(SHARDS)} - {""}
 
     def _owned(self) -> bool:
+        if self.workers and self.workers[-1].process.poll() not in (None, -9):
+            raise RuntimeError(f"the worker ended: {self.workers[-1].log.read_text()}")
         return all(self._owner(shard) for shard in range(SHARDS))
 
     def _entries(self, shard: int) -> int:
@@ -177,6 +185,7 @@ class _Bare:
     """Shards owned by a loop that reads and commits, and decides nothing."""
 
     def __init__(self, link: Link) -> None:
+        warm()
         keys = Keys()
         self.wire = Wire(link, keys, shards=SHARDS)
         self.leases = {}
@@ -211,18 +220,22 @@ class _Bare:
 
 def drain(url: str) -> None:
     """Read and commit, with no processing."""
-    _Bare(connect(url)).run(lambda batch, published: [])
+    _Bare(connect(url)).run(lambda _batch, _published: [])
 
 
 def echo(url: str) -> None:
     """Read and commit, with a signal for every tenth tick."""
+    seen: dict[str, int] = {}
 
     def signals_of(batch: Any, published: int) -> list[Any]:
+        begin = seen.get(batch.shard, 0)
+        seen[batch.shard] = begin + batch.rows
+        tenths = batch.ts[9 - begin % 10 :: 10].tolist()
         return [
-            Signal(
-                "x", "S", "echo", "10t", int(ts), "final", True, "bare", ZERO, int(ts), 0
-            ).encode(published + number)
-            for number, ts in enumerate(batch.ts[9::10], start=1)
+            Signal("x", "S", "echo", "10t", ts, "final", True, "bare", ZERO, ts, 0).encode(
+                published + number
+            )
+            for number, ts in enumerate(tenths, start=1)
         ]
 
     _Bare(connect(url)).run(signals_of)
@@ -239,49 +252,60 @@ def redis_py(url: str) -> None:
     while True:
         reply: Any = client.xread(cursors, count=1_000, block=50)
         with client.pipeline(transaction=False) as pipe:
-            for key, entries in reply.items() if isinstance(reply, dict) else reply:
-                for _, fields in entries[0] if isinstance(reply, dict) else entries:
+            for key, entries in entries_of(reply):
+                for _, fields in entries:
                     symbol, price = fields["symbol"], float(fields["price"])
                     before = averages.get(symbol, price)
                     averages[symbol] = before + 0.1 * (price - before)
-                last = entries[0] if isinstance(reply, dict) else entries
-                cursors[key] = last[-1][0]
-                done[key] += len(last)
+                cursors[key] = entries[-1][0]
+                done[key] += len(entries)
                 where = {"cursor": cursors[key], "entries": done[key]}
                 pipe.hset(key.replace("ticks", "shard"), mapping=where)
             pipe.execute()
 
 
+def entries_of(reply: Any) -> list[tuple[Any, list[Any]]]:
+    """The streams of a reply; redis-py gives a dictionary of lists of lists, or pairs."""
+    if isinstance(reply, dict):
+        return [(key, entries[0]) for key, entries in reply.items()]
+    return [tuple(pair) for pair in reply or ()]
+
+
 def push_paced(url: str, rate: int, seconds: float) -> None:
     """Push plain ticks whose `ts` is the moment of their push, every millisecond."""
-    client = redis.Redis.from_url(url)
-    began, sent, total = time.perf_counter(), 0, int(rate * seconds)
-    symbols = [f"SYM{number:04d}-USD" for number in range(SYMBOLS)]
-    keys = [f"ticks:{{{harness.shard_of(symbol, SHARDS)}}}" for symbol in symbols]
-    while sent < total:
-        due = min(int((time.perf_counter() - began) * rate), total)
-        with client.pipeline(transaction=False) as pipe:
-            now = str(time.time_ns())
-            for number in range(sent, due):
-                at = number % SYMBOLS
-                pipe.xadd(keys[at], {"symbol": symbols[at], "price": "10.5", "ts": now})
-            pipe.execute()
-        sent = max(due, sent)
-        time.sleep(PACE_S)
+    address = urlsplit(url)
+    heads = []
+    for number in range(SYMBOLS):
+        symbol = f"SYM{number:04d}-USD"
+        words = ("XADD", f"ticks:{{{shard_of(symbol, SHARDS)}}}", "*", "symbol", symbol)
+        packed = hiredis.pack_command((*words, "price", "10.5", "ts", "0" * TS_DIGITS))
+        heads.append(packed[: -TS_DIGITS - len(CRLF)])
+    with socket.create_connection((address.hostname or "", address.port)) as line:
+        reader = hiredis.Reader()
+        began, sent, total = time.perf_counter(), 0, int(rate * seconds)
+        while sent < total:
+            due = min(int((time.perf_counter() - began) * rate), total)
+            tail = str(time.time_ns()).encode() + CRLF
+            line.sendall(b"".join(heads[at % SYMBOLS] + tail for at in range(sent, due)))
+            waiting, sent = due - sent, due
+            while waiting:
+                reader.feed(line.recv(1 << 16))
+                while waiting and reader.gets() is not False:
+                    waiting -= 1
+            time.sleep(PACE_S)
 
 
 def watch(url: str, seconds: float) -> list[float]:
     """Milliseconds from push to reader of every signal that comes in so many seconds."""
     client = redis.Redis.from_url(url)
-    cursors: dict[Any, Any] = {f"signals:{{{n}}}": "0" for n in range(SHARDS)}
+    cursors: dict[Any, Any] = {b"signals:{%d}" % n: "0" for n in range(SHARDS)}
     seen_ms, ends = [], time.perf_counter() + seconds
     while time.perf_counter() < ends:
         reply: Any = client.xread(cursors, count=1_000, block=50)
         now = time.time_ns()
-        for key, entries in reply.items() if isinstance(reply, dict) else reply:
-            flat = entries[0] if isinstance(reply, dict) else entries
-            seen_ms += [(now - int(fields[b"ts"])) / 1e6 for _, fields in flat]
-            cursors[key] = flat[-1][0]
+        for key, entries in entries_of(reply):
+            seen_ms += [(now - int(fields[b"ts"])) / 1e6 for _, fields in entries]
+            cursors[key] = entries[-1][0]
     return seen_ms[len(seen_ms) // 5 :]  # the first fifth warms up
 
 

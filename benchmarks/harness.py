@@ -29,7 +29,13 @@ FLEET = (sys.executable, "-m", "workers")
 PROCESSES = multiprocessing.get_context("fork")
 TEN = [
     *("ema(length=20)", "sma(length=20)", "rsi(length=14)", "macd()", "bbands(length=20)"),
-    *("atr(length=14)", "adx(length=14)", "stoch()", "donchian(200, 200)", "linreg(slope=True)"),
+    *(
+        "atr(length=14)",
+        "adx(length=14)",
+        "stoch()",
+        "donchian(lower_length=200, upper_length=200)",
+        "linreg(slope=True)",
+    ),
 ]
 
 
@@ -107,7 +113,8 @@ class Worker:
         path = folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump({**config, "http": {"enabled": False}}))
         self.started = time.perf_counter()
-        with (folder / f"{name}.log").open("wb") as log:
+        self.log = folder / f"{name}.log"
+        with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*FLEET, "worker", "--config", str(path), "--name", name],
                 stderr=log,

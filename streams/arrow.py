@@ -298,10 +298,19 @@ def trade_keys(data, offsets, slot, salts):  # type: ignore[no-untyped-def]
 def _row_fields(batch: pa.RecordBatch, row: int) -> dict[str, str]:
     """One row of the frame as text."""
     fields = {
-        name.encode(): str(batch.column(place)[row]).encode("utf-8", "replace")
+        name.encode(): _text(batch.column(place)[row]).encode("utf-8", "replace")
         for place, name in enumerate(batch.schema.names)
     }
     return readable(fields)
+
+
+def _text(value: Any) -> str:
+    """A value as text; a time beyond any calendar as its number."""
+    try:
+        return str(value)
+    except (ValueError, OverflowError):
+        temporal = pa.types.is_temporal(value.type)
+        return str(value.value) if temporal else f"{value.type} that cannot be shown"
 
 
 def _judge(

@@ -20,7 +20,9 @@ def encode(reject: Reject) -> Fields:
     flat: list[bytes | str] = ["reason", reject.reason, "entry", str(reject.entry)]
     flat += ["fields", orjson.dumps(reject.fields).decode()]
     if reject.row is not None:
-        flat += ["row", str(reject.row), "rows", str(reject.rows)]
+        flat += ["row", str(reject.row)]
+    if reject.row is not None or reject.rows > 1:
+        flat += ["rows", str(reject.rows)]
     return flat
 
 

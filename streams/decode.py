@@ -1,5 +1,6 @@
 """From the bytes of a reply to batches: the compiled parser, and Python for what it leaves."""
 
+from dataclasses import replace
 from typing import Any
 
 import hiredis
@@ -13,7 +14,7 @@ from streams import (
 from streams.arrow import open_frame, read_frame
 from streams.buffer import ReplyBuffer
 from streams.codec import AUTO, CODECS, Clock, Deploy, Frame, Tick, read_entry
-from streams.columns import Columns, room
+from streams.columns import Columns, columns_of, room
 from streams.deadletter import readable
 from streams.errors import Malformed, Unavailable
 from streams.keys import is_numbered, shard_of
@@ -23,6 +24,8 @@ from streams.symbols import SymbolTable, padded
 
 ENTRY_BYTES_MAX = 8 << 20
 ROWS_MIN = 64
+WANTED_NOT_AHEAD = "at most a day after the entry's own time"
+AHEAD_NS_MAX = 86_400_000_000_000  # a day: clocks differ, time zones get mixed up
 BATCH_ROWS = 1 << 14  # where frames make more rows than entries were asked for
 
 
@@ -39,7 +42,7 @@ class Decoder:
 
     def batches(self, buffer: ReplyBuffer, count: int) -> tuple[Batch, ...]:
         """The next `count` entries of the reply; a batch ends with a deployment or the reply."""
-        run = _Run(self.shard, count)
+        run = _Run(self.shard, self.symbols, count)
         while run.left > 0:
             step = self._parse if self._compiled else self._scan
             status = step(buffer, run)
@@ -60,7 +63,7 @@ class Decoder:
 
     def frame(self, payload: bytes, entry: EntryId) -> tuple[Batch, ...]:
         """The rows of a frame as the batches that an entry with it gives; Malformed if broken."""
-        run = _Run(self.shard, 1)
+        run = _Run(self.shard, self.symbols, 1)
         self._take(run, entry, {b"frame": payload})
         run.entry_done(entry)
         run.close()
@@ -172,8 +175,8 @@ class _Run:
     is never divided.
     """
 
-    def __init__(self, shard: str, count: int) -> None:
-        self.shard, self.left = shard, count
+    def __init__(self, shard: str, symbols: SymbolTable, count: int) -> None:
+        self.shard, self.left, self._symbols = shard, count, symbols
         self.stop = self.row = self._begin = 0
         self.columns = room(max(count, ROWS_MIN))
         self.done: list[Batch] = []
@@ -221,6 +224,7 @@ class _Run:
             return
         assert self._last is not None
         rows, self._begin = self.columns.cut(self._begin, self.row), self.row
+        rows = self._timely(rows)
         self.done.append(
             Batch(
                 self.shard,
@@ -233,6 +237,32 @@ class _Run:
             )
         )
         self._reset()
+
+    def _timely(self, rows: Columns) -> Columns:
+        """The rows without those from the future: one would make all that follow it late."""
+        own_ms = np.clip(rows.entry_ms, resp.FIRST_MS, resp.LAST_MS).astype(np.int64)
+        ahead = rows.ts > own_ms * resp.NS_PER_MS + AHEAD_NS_MAX
+        ahead &= (rows.entry_ms >= resp.FIRST_MS) & (rows.slot != CLOCK_SLOT)
+        if not ahead.any():
+            return rows
+        for row in np.flatnonzero(ahead).tolist():
+            self._set_aside(rows, row)
+        return columns_of([column[~ahead] for column in rows])
+
+    def _set_aside(self, rows: Columns, row: int) -> None:
+        entry = EntryId(int(rows.entry_ms[row]), int(rows.entry_seq[row]))
+        newest = self.rejects[-1] if self.rejects else None
+        if newest and newest.entry == entry and newest.reason.endswith(WANTED_NOT_AHEAD):
+            self.rejects[-1] = replace(newest, rows=newest.rows + 1)  # one letter for a frame
+            return
+        fields = {
+            "symbol": self._symbols.names[rows.slot[row]],
+            "ts": str(rows.ts[row]),
+            "price": repr(float(rows.price[row])),
+            "size": repr(float(rows.size[row])),
+        }
+        reason = f"ts: got {rows.ts[row]}, wanted {WANTED_NOT_AHEAD}"
+        self.rejects.append(Reject(entry, None, reason, fields))
 
 
 def _skip(buffer: ReplyBuffer, run: _Run) -> EntryId:

@@ -5,7 +5,7 @@ together with the next read. Shards come and go through a queue; a shard is only
 by the thread that holds it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -24,7 +24,7 @@ from workers.memory import free_bytes
 from workers.meter import Meter
 from workers.metrics import Metrics
 from workers.pressure import ReadSize, entries_max, rows_max
-from workers.processor import Output, advance
+from workers.processor import advance
 from workers.settings import Settings
 from workers.shedder import Shedder
 from workers.takeover import ShardRun, obey
@@ -33,6 +33,7 @@ BLOCK_MS = 50  # how long a read waits for ticks, and so how late a command is h
 IDLE_S = 0.05
 SNAPSHOT_ENTRIES = 200_000  # so many entries of replay, about a second of it, make a snapshot due
 READ_SIZE = ReadSize(rows_max=20_000)  # of frames; plain entries are bounded by their number
+WEIGH_S = 0.25  # how often a shard's lag is held against the objective
 LOOK_S = 5.0  # how often the free memory is looked at
 RESERVE_MS = 500  # how long a released shard waits for its successor alone
 SILENCE_S_MAX = 1.0  # the most that one turn of the loop counts as silence of a feed
@@ -167,17 +168,26 @@ class DataPlane:
 
     def _settle(self, exchange: Exchange, commits: Sequence[Commit], sent_at: float) -> None:
         """Take note of which commits took effect."""
+        done = []
         for commit in commits:
             error = exchange.lost.get(commit.shard)
             if error is not None:
                 self._lose(self._runs[commit.shard], error)
                 continue
             self._runs[commit.shard].pending = None
-            self._metrics.commits.labels(result="done").inc()
-            self._metrics.count(commit.counts)
-            self._metrics.signals.inc(len(commit.signals))
-            self._metrics.values.inc(len(commit.values))
-            self._metrics.commit_seconds.observe(monotonic() - sent_at)
+            done.append(commit)
+        self._count(done, monotonic() - sent_at)
+
+    def _count(self, commits: Sequence[Commit], took_s: float) -> None:
+        """Take note of what was published: once a turn, not once a shard."""
+        if not commits:
+            return
+        metrics = self._metrics
+        metrics.commits_done.inc(len(commits))
+        metrics.count(_total(commit.counts for commit in commits))
+        metrics.signals.inc(sum(len(commit.signals) for commit in commits))
+        metrics.values.inc(sum(len(commit.values) for commit in commits))
+        metrics.commit_seconds.observe(took_s)
 
     def _guarded(
         self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float, row_s: float
@@ -204,8 +214,7 @@ class DataPlane:
             if run.control is not None:
                 self._switch(run)
                 return
-            self._shedder.weigh(run, self.meters[run.shard].event_lag_s(time_ns() // NS_PER_MS))
-            self.meters[run.shard].tier = int(run.state.shedding.tier)
+            self._weigh(run)
             self._snapshot_if_due(run)
         if batches:
             run.silence_s = 0.0
@@ -213,6 +222,13 @@ class DataPlane:
         elif run.reads:
             run.silence_s += elapsed_s
             self._tick_clock(run)
+
+    def _weigh(self, run: ShardRun) -> None:
+        now, meter = monotonic(), self.meters[run.shard]
+        if now >= run.weigh_at:
+            run.weigh_at = now + WEIGH_S
+            self._shedder.weigh(run, meter.event_lag_s(time_ns() // NS_PER_MS))
+            meter.tier = int(run.state.shedding.tier)
 
     def _process(self, run: ShardRun, batches: Sequence[Batch], row_s: float) -> None:
         started = monotonic()
@@ -231,7 +247,7 @@ class DataPlane:
             deadletters=[
                 deadletter.encode(reject) for batch in batches for reject in batch.rejects
             ],
-            counts=_total(outputs),
+            counts=_total(output.counts for output in outputs),
             seq=seq,
             seq_values=seq_values,
         )
@@ -244,11 +260,11 @@ class DataPlane:
         busy_s = compute_s + row_s * sum(batch.rows for batch in batches)
         self.meters[run.shard].count(batches, busy_s)
         self._metrics.busy.inc(busy_s)
-        self._metrics.latency.labels(stage="compute").observe(compute_s)
+        self._metrics.compute_seconds.observe(compute_s)
         if batches[0].rows:
             self.meters[run.shard].oldest_ms = int(batches[0].entry_ms[0])
             waited_ms = now_ns // NS_PER_MS - int(batches[0].entry_ms[0])
-            self._metrics.latency.labels(stage="queue").observe(max(waited_ms, 0) / MS_PER_S)
+            self._metrics.queue_seconds.observe(max(waited_ms, 0) / MS_PER_S)
 
     def _tick_clock(self, run: ShardRun) -> None:
         """Close by a clock entry what no tick closes."""
@@ -330,9 +346,9 @@ class DataPlane:
         self._wire.shut(run.shard)
 
 
-def _total(outputs: Sequence[Output]) -> dict[str, int]:
+def _total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total: dict[str, int] = {}
-    for output in outputs:
-        for name, count in output.counts.items():
+    for counts in parts:
+        for name, count in counts.items():
             total[name] = total.get(name, 0) + count
     return total

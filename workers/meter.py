@@ -50,7 +50,7 @@ class Meter:
             slots = batch.slot[batch.slot >= 0]
             if slots.size:
                 self._room(int(slots.max()) + 1)
-                self.counts += np.bincount(slots, minlength=self.counts.size)
+                np.add.at(self.counts, slots, 1.0)
 
     def _room(self, slots: int) -> None:
         if self.counts.size < slots:

@@ -10,7 +10,6 @@ LATENCY_BUCKETS_S = (
     *(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
     *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
 )
-STAGES = ("queue", "compute", "commit")
 
 
 class KnownGauge(Collector):
@@ -79,9 +78,12 @@ class Metrics:
         self.commit_seconds = histogram("commit_seconds", "From sending a commit to its reply.")
         self.snapshot_seconds = histogram("snapshot_seconds", "Time to write one snapshot.")
         self.takeover_seconds = histogram("takeover_seconds", "Time to load and replay a shard.")
-        self.latency = histogram(
+        latency = histogram(
             "latency_seconds", "From a tick's entry to its commit, by stage.", "stage"
         )
+        self.queue_seconds = latency.labels(stage="queue")
+        self.compute_seconds = latency.labels(stage="compute")
+        self.commits_done = self.commits.labels(result="done")
 
     def forget(self, shard: str) -> None:
         """Drop the series of a shard that this worker gave up."""
@@ -90,13 +92,19 @@ class Metrics:
 
     def count_shed(self, forming: int, plans: int) -> None:
         """Add what one batch gave up."""
-        self.shed_forming.inc(forming)
-        self.shed_plans.inc(plans)
+        if forming or plans:
+            self.shed_forming.inc(forming)
+            self.shed_plans.inc(plans)
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Add one commit's tick counts."""
-        self.ticks.inc(counts["applied"])
-        self.late.inc(counts["late"])
-        self.repeated.inc(counts["repeated"])
-        self.dead.inc(counts["dead"])
-        self.shed_ticks.inc(counts["shed"])
+        counters = {
+            "applied": self.ticks,
+            "late": self.late,
+            "repeated": self.repeated,
+            "dead": self.dead,
+            "shed": self.shed_ticks,
+        }
+        for name, amount in counts.items():
+            if amount:
+                counters[name].inc(amount)

@@ -80,7 +80,7 @@ def advance(program: Program, state: ShardState, batch: Batch, now_ns: int) -> O
         "applied": ticks - late_count,
         "late": late_count,
         "repeated": int(np.count_nonzero(repeated)),
-        "dead": len(batch.rejects),
+        "dead": sum(reject.rows for reject in batch.rejects),
         "shed": dropped,
     }
     state.shedding.shed += Shed(ticks=dropped)

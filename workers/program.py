@@ -35,7 +35,12 @@ class Feed(NamedTuple):
     @property
     def spec(self) -> BarSpec:
         """The bars of this feed."""
-        return BarSpec.parse(self.timeframe, flat_bars_max=self.flat)
+        return _spec(self.timeframe, self.flat)
+
+
+@lru_cache(maxsize=256)
+def _spec(timeframe: str, flat: int) -> BarSpec:
+    return BarSpec.parse(timeframe, flat_bars_max=flat)
 
 
 @dataclass(frozen=True)

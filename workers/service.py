@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -23,6 +24,7 @@ from workers.warm import warm
 
 BACKGROUND_THREADS = 4
 STOP_S_SPARE = 5.0
+SWITCH_S = 0.0005  # the processing thread waits for the interpreter no longer than this
 
 logger = structlog.get_logger()
 
@@ -128,6 +130,7 @@ def run_worker(settings: Settings, name: str, link: Link) -> None:
 
     Raises: FleetError when a part of it crashed.
     """
+    sys.setswitchinterval(SWITCH_S)
     asyncio.run(_run_until_signal(WorkerService(settings, name, link)))
 
 

@@ -14,7 +14,6 @@ from workers.settings import SheddingSettings, WorkerSettings
 from workers.shedding import GIVES_UP, Objective, Priority, Shedding, Tier, decide
 from workers.takeover import SHED, ShardRun, decided
 
-WEIGH_S = 0.25
 DECISIONS_MAX = 10_000
 LEDGER_MAX = 100_000
 
@@ -40,9 +39,6 @@ class Shedder:
         Raises: Fenced, Unavailable.
         """
         now = monotonic()
-        if now < run.weigh_at:
-            return
-        run.weigh_at = now + WEIGH_S
         before = run.shedding or Shedding(tier=run.state.shedding.tier, weighed_s=now)
         run.shedding = decide(
             before,

@@ -6,11 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from indicators import CATALOGUE, CLOSE, ParameterError, Plan, Series, facts
+from indicators import CATALOGUE, CLOSE, ParameterError, Plan, Series
 from indicators import operators as o
 from indicators.bounds import Window
 from indicators.catalogue import indicator
 from indicators.declare import OPERATORS, State, Value, elementwise, operator
+from indicators.describe import describe
 from tests.indicators.subjects import columns, run
 
 
@@ -121,17 +122,19 @@ def test_the_memory_of_a_series_is_where_its_start_stops_to_matter() -> None:
 
 
 def test_every_entry_can_be_described_in_json() -> None:
-    told = {name: facts.describe(entry) for name, entry in CATALOGUE.items()}
+    told = {name: describe(entry) for name, entry in CATALOGUE.items()}
     assert json.loads(json.dumps(told, allow_nan=False)) == told
-    assert told["macd"]["first_rows"] == [25, 33, 33]
-    assert told["macd"]["columns"] == ["MACD_12_26_9", "MACDh_12_26_9", "MACDs_12_26_9"]
-    assert told["rsi"]["inputs"] == {"close": "close"}
+    assert [output["warmup"] for output in told["macd"]["outputs"]] == [25, 33, 33]
+    assert [output["column"] for output in told["macd"]["outputs"]] == [
+        *("MACD_12_26_9", "MACDh_12_26_9", "MACDs_12_26_9"),
+    ]
+    assert told["rsi"]["inputs"] == [{"name": "close", "default": "close"}]
     assert told["rsi"]["parameters"][0] == {
         "name": "length",
         "type": "int",
         "default": 14,
-        "least": 1,
-        "most": 10_000,
+        "min": 1,
+        "max": 10_000,
     }
-    assert told["obv"]["memory_rows"] is None
+    assert told["obv"]["outputs"][0]["memory"] is None
     assert told["sma"]["state_bytes"] == 8 * (5 + 10)

@@ -1,6 +1,7 @@
 """Every malformed shape: set aside, with a reason that names the field, and nothing else lost."""
 
 import orjson
+import pyarrow as pa
 import pytest
 
 from streams.codec import CODECS, codec
@@ -8,6 +9,7 @@ from streams.deadletter import encode
 from streams.decode import Decoder
 from streams.keys import shard_of
 from streams.numbers import shown
+from streams.producer import frame_of
 from streams.symbols import SymbolTable
 from tests.streams.replies import T0, decode, entry, flat, one, rejected
 
@@ -123,3 +125,38 @@ def test_two_codecs_of_one_name_are_refused() -> None:
 def test_an_unknown_codec_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"codec 'csv': wanted auto or one of .*cryptofeed"):
         Decoder("0", SymbolTable(), shards=1, codec="csv")
+
+
+DAY_NS = 86_400_000_000_000
+
+
+def test_a_tick_from_the_future_is_set_aside_for_it_would_make_all_others_late() -> None:
+    latest = 1763823000200 * 1_000_000 + DAY_NS
+    assert one(symbol="A", price=1, ts=latest).rows == 1
+    batch = one(symbol="A", price=1, ts=latest + 1)
+    assert batch.rows == 0
+    assert batch.entries == 1
+    (reject,) = batch.rejects
+    assert reject.reason == f"ts: got {latest + 1}, wanted at most a day after the entry's own time"
+    assert reject.fields["symbol"] == "A"
+    (own_time,) = decode(entry("7-1", flat(symbol="A", price=1, ts=latest + 1)))
+    assert own_time.rows == 1  # an id that is no time says nothing about it
+
+
+def test_a_frame_from_the_future_is_one_dead_letter_that_counts_its_rows() -> None:
+    row = ("A", 1.0, 1.0, 1763823000200 * 1_000_000 + 2 * DAY_NS, "")
+    batch = one(frame=frame_of([row] * 30))
+    assert batch.rows == 0
+    assert [reject.rows for reject in batch.rejects] == [30]
+
+
+def test_a_time_beyond_any_calendar_is_set_aside_by_its_number() -> None:
+    beyond = pa.array([2**62], pa.timestamp("s"))
+    batch = pa.RecordBatch.from_arrays(
+        [pa.array(["A"]), pa.array([1.0]), beyond], ["symbol", "price", "ts"]
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    (reject,) = one(frame=sink.getvalue().to_pybytes()).rejects
+    assert reject.fields["ts"] == str(2**62)

@@ -1,0 +1,280 @@
+"""The worker's side of one jail: its memory, its socket, its deadline, its end."""
+
+import fcntl
+import mmap
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sandbox.errors import JailFailed, SandboxError
+from sandbox.limits import Limits
+from sandbox.protocol import read_reply, read_traceback, violation
+from sandbox.wire import (
+    CELL_BYTES,
+    REPLY_BYTES,
+    Op,
+    Reply,
+    Request,
+    inbound_bytes,
+    outbound_bytes,
+)
+
+F_ADD_SEALS: Final = 1033
+F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_FUTURE_WRITE = 1, 2, 4, 16
+TRACEBACK_MS: Final = 15  # how long a doomed jail may take to say where it was
+QUIET_MS: Final = 2  # after its first line; the rest follows at once
+COMPLAINT_BYTES_MAX: Final = 16 * 1024
+MS_NS: Final = 1_000_000
+
+
+class SharedMemory:
+    """Anonymous memory of fixed size, shared by descriptor; it cannot be cut off under us."""
+
+    def __init__(self, size: int, *, read_only_there: bool) -> None:
+        self.size = size
+        self.fd = os.memfd_create("jail", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(self.fd, size)
+        self.map = mmap.mmap(self.fd, size)
+        seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL
+        fcntl.fcntl(self.fd, F_ADD_SEALS, seals | (F_SEAL_FUTURE_WRITE if read_only_there else 0))
+
+    def release(self) -> None:
+        """Close the descriptor; the mapping stays until `close`."""
+        os.close(self.fd)
+
+    def close(self) -> None:
+        """Unmap."""
+        self.map.close()
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What the zygote hands to the child: released as soon as it is sent."""
+
+    control: socket.socket
+    complaints: int
+    inbound: SharedMemory
+    outbound: SharedMemory
+
+    def descriptors(self) -> list[int]:
+        """In the order that the child expects."""
+        return [self.control.fileno(), self.complaints, self.inbound.fd, self.outbound.fd]
+
+    def release(self) -> None:
+        """Close our copies."""
+        self.control.close()
+        os.close(self.complaints)
+        self.inbound.release()
+        self.outbound.release()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A checked reply: the cells and the JSON, copied out of the jail's reach."""
+
+    reply: Reply
+    numbers: bytes
+    blob: bytes
+    cpu_ns: int
+    wall_ns: int
+
+
+class Jail:
+    """One child process. Ask, then collect; whatever goes wrong ends the process and raises."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.inbound = SharedMemory(inbound_bytes(limits), read_only_there=True)
+        self.outbound = SharedMemory(outbound_bytes(limits), read_only_there=False)
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.complaints, complaints = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(complaints, True)
+        self.ends = Ends(theirs, complaints, self.inbound, self.outbound)
+        self.pid = 0
+        self.pidfd = -1
+        self.pending: Request | None = None
+        self.sequence = 0
+        self.started_ns = self.cpu_before_ns = 0
+        self.reap: Callable[[int], dict[str, Any]] = _not_started
+        self.usage: dict[str, Any] = {}
+        self.born_bytes = 0
+
+    def born(self, pid: int, pidfd: int, reap: Callable[[int], dict[str, Any]]) -> None:
+        """The zygote has forked the process."""
+        self.pid, self.pidfd, self.reap = pid, pidfd, reap
+        self.born_bytes = self.memory_bytes()
+
+    @property
+    def alive(self) -> bool:
+        """True until the process was killed or seen dead."""
+        return self.pidfd >= 0
+
+    # --- asking
+
+    def ask(self, op: Op, *, rows: int = 0, values: int = 0, length: int = 0) -> None:
+        """Send one request; its payload is already in the inbound memory."""
+        if not self.alive or self.pending is not None:
+            raise SandboxError("this jail is gone or busy")
+        if self._readable(self.control.fileno()):
+            raise self._unasked()
+        self.sequence = (self.sequence + 1) % 2**32
+        self.pending = Request(op, self.sequence, rows, values, length)
+        self.started_ns, self.cpu_before_ns = time.monotonic_ns(), self._cpu_ns()
+        try:
+            self.control.send(self.pending.pack())
+        except OSError:
+            raise self._died() from None
+
+    def _unasked(self) -> JailFailed:
+        """Something came between two requests: its end, or words that nobody asked for."""
+        try:
+            said = self.control.recv(REPLY_BYTES)
+        except OSError:
+            said = b""
+        if said:
+            return self.end("protocol", "the script's process spoke without being asked")
+        return self._died()
+
+    def write(self, payload: bytes, offset: int = 0) -> None:
+        """Put bytes into the inbound memory."""
+        if offset + len(payload) > self.inbound.size:
+            raise SandboxError(f"{len(payload)} bytes do not fit in the jail's memory")
+        self.inbound.map[offset : offset + len(payload)] = payload
+
+    def collect(self, budget_ms: int, limit: str) -> Answer:
+        """The answer, within `budget_ms` of the request; JailFailed names `limit` if it is late.
+
+        A process that the machine starved (less CPU than half of the budget) gets it once more.
+        """
+        request = self.pending
+        assert request is not None
+        deadline_ns = self.started_ns + budget_ms * MS_NS
+        while not self._wait(deadline_ns):
+            used_ns = self._cpu_ns() - self.cpu_before_ns
+            again_ns = self.started_ns + 2 * budget_ms * MS_NS
+            if used_ns < budget_ms * MS_NS // 2 and deadline_ns < again_ns:
+                deadline_ns = again_ns
+                continue
+            raise self._late(budget_ms, limit)
+        wall_ns = time.monotonic_ns() - self.started_ns
+        return self._read(request, wall_ns)
+
+    def _read(self, request: Request, wall_ns: int) -> Answer:
+        try:
+            raw = self.control.recv(REPLY_BYTES + 1)
+        except OSError:
+            raw = b""
+        if not raw:
+            raise self._died()
+        cpu_ns = self._cpu_ns() - self.cpu_before_ns
+        try:
+            reply = read_reply(raw, request, self.outbound.size)
+        except JailFailed as failed:
+            raise self.end(failed.outcome, failed.message) from None
+        cells = reply.rows * CELL_BYTES
+        numbers = self.outbound.map[:cells]
+        blob = self.outbound.map[cells : cells + reply.length]
+        self.pending = None
+        return Answer(reply, numbers, blob, cpu_ns, wall_ns)
+
+    def _wait(self, deadline_ns: int) -> bool:
+        """True when there is a reply or a death, False at the deadline."""
+        poller = select.poll()
+        poller.register(self.control, select.POLLIN)
+        poller.register(self.pidfd, select.POLLIN)
+        left_ms = max((deadline_ns - time.monotonic_ns()) / MS_NS, 0)
+        ready = {fd for fd, _ in poller.poll(left_ms)}
+        if ready == {self.pidfd}:
+            raise self._died()
+        return bool(ready)
+
+    # --- ending
+
+    def _late(self, budget_ms: int, limit: str) -> JailFailed:
+        """Ask where it is, then kill."""
+        self._signal(signal.SIGUSR1)
+        said = b""
+        end_ns = time.monotonic_ns() + TRACEBACK_MS * MS_NS
+        while (left_ns := end_ns - time.monotonic_ns()) > 0 and len(said) < COMPLAINT_BYTES_MAX:
+            quiet_ms = QUIET_MS if read_traceback(said) else left_ns / MS_NS
+            if not self._readable(self.complaints, quiet_ms):
+                break
+            said += os.read(self.complaints, COMPLAINT_BYTES_MAX)
+        return self.end(
+            "deadline", f"took longer than {budget_ms} ms (limit {limit})", read_traceback(said)
+        )
+
+    def _died(self) -> JailFailed:
+        """Why the process ended by itself."""
+        self._signal(signal.SIGKILL)  # its socket may be closed while it lives on
+        usage = self.close()
+        status = usage.get("status")
+        if status == -signal.SIGSYS:
+            return JailFailed("forbidden", "made a system call that scripts may not make")
+        if status is not None and status < 0 and status != -signal.SIGKILL:
+            name = signal.Signals(-status).name
+            return JailFailed("crashed", f"the script's process crashed ({name})")
+        if status == -signal.SIGKILL:
+            return JailFailed("crashed", "the script's process was killed, or closed its socket")
+        return JailFailed("crashed", f"the script's process ended by itself (status {status})")
+
+    def end(self, outcome: str, message: str, traceback: tuple[str, ...] = ()) -> JailFailed:
+        """Kill, reap, and return the error to raise."""
+        self._signal(signal.SIGKILL)
+        self.close()
+        return JailFailed(outcome, message, traceback)
+
+    def close(self) -> dict[str, Any]:
+        """Kill and reap the process and give everything back; what it used is returned."""
+        if self.alive:
+            self._signal(signal.SIGKILL)
+            try:
+                self.usage = self.reap(self.pid)
+            finally:
+                os.close(self.pidfd)
+                self.pidfd = -1
+                self.discard()
+        return self.usage
+
+    def discard(self) -> None:
+        """Give our ends back, of a process that is dead or was never born."""
+        self.control.close()
+        os.close(self.complaints)
+        self.inbound.close()
+        self.outbound.close()
+
+    def memory_bytes(self) -> int:
+        """What the process has in memory now; 0 if that cannot be read."""
+        try:
+            with open(f"/proc/{self.pid}/statm", "rb") as file:  # noqa: PTH123
+                return int(file.read().split()[1]) * mmap.PAGESIZE
+        except OSError:
+            return 0
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            signal.pidfd_send_signal(self.pidfd, number)
+        except ProcessLookupError:
+            return
+
+    def _cpu_ns(self) -> int:
+        """CPU time of the process so far, by its own clock: nothing it says is believed."""
+        try:
+            return time.clock_gettime_ns((~self.pid << 3) | 2)
+        except OSError:
+            return 0
+
+    @staticmethod
+    def _readable(fd: int, timeout_ms: float = 0) -> bool:
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+        return bool(poller.poll(timeout_ms))
+
+
+def _not_started(_: int) -> dict[str, Any]:
+    raise violation("no process was started")

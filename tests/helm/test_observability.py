@@ -1,0 +1,144 @@
+"""Alerts and panels ask for metrics that the fleet has, and every alert has a runbook."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.helm.chart import (
+    CHART,
+    REPOSITORY,
+    Json,
+    RefusedError,
+    of_kind,
+    pods,
+    render,
+    selects,
+    the,
+)
+
+METRIC = re.compile(r"signalfleet_[a-z_]+")
+# Of the parts that scale and shed, and of the scripts' jail.
+METRICS_ELSEWHERE = {
+    "signalfleet_required_workers",
+    "signalfleet_shed_ticks_total",
+    "signalfleet_shedding_tier",
+    "signalfleet_script_quarantined",
+}
+
+
+def rules(values: str = "keda", **options: Any) -> list[Json]:
+    [group] = the(render(values, **options), "PrometheusRule")["spec"]["groups"]
+    return group["rules"]
+
+
+def dashboard(values: str = "keda") -> Json:
+    [text] = next(
+        document["data"].values()
+        for document in of_kind(render(values), "ConfigMap")
+        if document["metadata"]["name"].endswith("-dashboard")
+    )
+    return json.loads(text)
+
+
+def expressions() -> list[str]:
+    """Every query of the alerts and the panels, with Grafana's own variable filled in."""
+    panels = dashboard()["panels"]
+    asked = [target["expr"] for panel in panels for target in panel["targets"]]
+    return [rule["expr"] for rule in rules()] + [
+        expression.replace("$__rate_interval", "5m") for expression in asked
+    ]
+
+
+def test_every_query_is_promql() -> None:
+    parser = pytest.importorskip("promql_parser", reason="uv sync --group chart")
+    for expression in expressions():
+        assert parser.parse(expression)
+    with pytest.raises(ValueError, match="unclosed"):
+        parser.parse("max(signalfleet_lag_seconds")
+
+
+def test_every_metric_that_is_asked_for_exists() -> None:
+    metrics = pytest.importorskip("workers.metrics", reason="the worker's metrics")
+    samples = set(METRICS_ELSEWHERE)
+    for family in metrics.Metrics().registry.collect():
+        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
+        samples |= {family.name + suffix for suffix in suffixes.get(family.type, [""])}
+    asked = {name for expression in expressions() for name in METRIC.findall(expression)}
+    assert len(asked) > 15
+    assert asked <= samples
+
+
+def test_every_query_asks_only_for_this_release() -> None:
+    mine = 'namespace="trading", service="demo-signalfleet"'
+    for rule in rules():
+        assert len(METRIC.findall(rule["expr"])) == rule["expr"].count(mine)
+    for panel in dashboard()["panels"]:
+        for target in panel["targets"]:
+            chosen = 'namespace="$namespace", service="$service"'
+            assert len(METRIC.findall(target["expr"])) == target["expr"].count(chosen)
+
+
+def test_no_placeholder_is_left() -> None:
+    text = json.dumps([*rules(), dashboard()])
+    assert not re.search(r"SERIES|SHARDS|MAXIMUM|LAG_S|SNAPSHOT_AGE_S", text)
+
+
+def test_the_alerts_know_the_fleets_own_limits() -> None:
+    by_name = {rule["alert"]: rule["expr"] for rule in rules()}
+    assert by_name["SignalfleetShardsWithoutOwner"].endswith("< 64")
+    assert by_name["SignalfleetAtMaximum"].endswith("> 32")
+    fixed = {rule["alert"] for rule in rules("everything")}
+    assert by_name.keys() - fixed == {"SignalfleetAtMaximum"}  # no maximum without an autoscaler
+
+
+def test_every_alert_has_a_runbook() -> None:
+    headings = {
+        line.removeprefix("### ").strip()
+        for line in (REPOSITORY / "docs" / "kubernetes.md").read_text().splitlines()
+        if line.startswith("### ")
+    }
+    for rule in rules():
+        assert rule["alert"] in headings
+        anchor = f"https://example.com/docs/kubernetes.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook_url"] == anchor
+
+
+def test_prometheus_finds_the_workers_through_the_service() -> None:
+    documents = render("keda")
+    monitor = the(documents, "ServiceMonitor")["spec"]
+    [service] = of_kind(documents, "Service")
+    assert selects(monitor["selector"], service["metadata"]["labels"])
+    [endpoint] = monitor["endpoints"]
+    [port] = service["spec"]["ports"]
+    assert endpoint["port"] == port["name"]
+    [container_port] = pods(documents)["worker"]["spec"]["containers"][0]["ports"]
+    assert port["targetPort"] == container_port["name"]
+
+
+def test_panels_lie_side_by_side_without_overlap() -> None:
+    places = [
+        (panel["gridPos"]["x"], panel["gridPos"]["y"])
+        for panel in dashboard()["panels"]
+        if panel["gridPos"]["w"] == 12
+    ]
+    assert len(places) == len(set(places)) == len(dashboard()["panels"])
+
+
+@pytest.mark.parametrize("kind", ["ServiceMonitor", "PrometheusRule"])
+def test_monitoring_comes_where_the_cluster_knows_it(kind: str) -> None:
+    assert not of_kind(render("hpa", kinds=()), kind)
+    assert the(render("hpa", kinds=(f"monitoring.coreos.com/v1/{kind}",)), kind)
+    assert not of_kind(render("bare"), kind)
+
+
+def test_a_selector_that_would_break_the_queries_is_refused() -> None:
+    with pytest.raises(RefusedError, match="selector"):
+        render("keda", {"metrics": {"prometheusRule": {"selector": 'a="b"}'}}})
+
+
+def test_files_hold_nothing_that_no_template_reads() -> None:
+    templates = "".join(path.read_text() for path in CHART.glob("templates/*.yaml"))
+    for path in (CHART / "files").iterdir():
+        assert f'Files.Get "files/{path.name}"' in templates

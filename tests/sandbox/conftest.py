@@ -1,0 +1,116 @@
+"""One zygote for the whole run, bars to run on, and the shared corpus where it is there."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sandbox.limits import Limits
+from sandbox.pool import JailPool
+from sandbox.results import Results
+from sandbox.script import Bars, Script
+
+START_S = 1_700_000_000
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+
+
+def make_bars(rows: int = 60, slots: int = 2, *, seed: int = 7, first: int = 0) -> Bars:
+    """A seeded walk of a few instruments, one-minute bars, rows in turn."""
+    rng = np.random.default_rng(seed)
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, first + rows)))[first:]
+    spread = 1.0 + rng.uniform(0.001, 0.01, rows)
+    minute = (first + np.arange(rows)) // slots
+    return Bars(
+        slots=np.arange(rows) % slots,
+        ts=(START_S + 60 * minute) * 10**9,
+        columns={
+            "open": close / spread,
+            "high": close * spread,
+            "low": close / spread / spread,
+            "close": close,
+            "volume": np.full(rows, 5.0),
+        },
+        symbols={slot: f"SYM{slot}" for slot in range(slots)},
+    )
+
+
+def corpus(name: str) -> list[dict[str, Any]]:
+    """Cases of the shared corpus; none where it is not beside this checkout."""
+    path = SHARED / "corpus" / f"{name}.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def cases(name: str) -> list[Any]:
+    """The corpus as parameters, or one that skips and says why."""
+    found = corpus(name)
+    if found:
+        return [pytest.param(case, id=case["id"]) for case in found]
+    return [pytest.param(None, marks=pytest.mark.skip("the corpus is not beside this checkout"))]
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[JailPool]:
+    with JailPool() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def neighbour(pool: JailPool) -> Iterator[Callable[[], None]]:
+    """A healthy script beside the hostile ones; call it to prove that it still is."""
+    source = (
+        "def on_bar(bar, state):\n    state['n'] = state.get('n', 0) + 1\n    return state['n']\n"
+    )
+    runner = pool.load(Script("neighbour", source))
+    said = 0
+
+    def check() -> None:
+        nonlocal said
+        results = runner.run(make_bars(4, 1))
+        assert results.outcome == "done"
+        assert results.numbers.tolist() == [said + 1, said + 2, said + 3, said + 4]
+        said += 4
+
+    yield check
+    runner.close()
+
+
+@pytest.fixture
+def attack(pool: JailPool, neighbour: Callable[[], None]) -> Iterator[Callable[..., Results]]:
+    """Run unrestricted Python in a jail; afterwards the neighbour must be well."""
+    runners = []
+
+    def run(source: str, **limits: int) -> Results:
+        script = Script("attack", source, limits=Limits(**limits), vetted=False)
+        runner = pool.load(script)
+        runners.append(runner)
+        return runner.run(make_bars(1, 1))
+
+    yield run
+    for runner in runners:
+        runner.close()
+    neighbour()
+
+
+@pytest.fixture
+def outside() -> Callable[[], Any]:
+    """What an escaped script could have touched: files in common places, our own children."""
+
+    def look() -> Any:
+        made = [sorted(path.iterdir()) for path in (Path("/dev/shm"), Path("/"), Path.cwd())]
+        made.append(list(Path("/tmp").glob("x*")))
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        return made, len(children)
+
+    return look
+
+
+def resident_kib() -> int:
+    """This process's memory."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0])
