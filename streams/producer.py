@@ -17,6 +17,7 @@ from streams.connection import CONNECT_S, REPLY_S, SERVER_ERRORS, translated
 from streams.errors import Refused, StreamError
 from streams.heed import Heed
 from streams.keys import DEFAULT_NAME, Keys, shard_name, shard_of
+from streams.pace import Pace
 from streams.records import EntryId, Floats, Ints
 
 FRAME_ROWS = 1000
@@ -113,6 +114,11 @@ class TickProducer:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    @property
+    def pace(self) -> Pace | None:
+        """The share of its full speed that the pressure leaves it, None where it heeds none."""
+        return None if self._heed is None else self._heed.pace
 
     async def send(
         self,

@@ -10,10 +10,13 @@ COMMANDS = {
     "demo": "workers.commands.demo",
     "server": "workers.commands.server",
     "worker": "workers.commands.worker",
+    "up": "workers.commands.up",
     "feed": "workers.commands.feed",
     "tail": "workers.commands.tail",
     "replay": "workers.commands.replay",
     "status": "workers.commands.status",
+    "top": "workers.commands.top",
+    "selftest": "workers.commands.selftest",
     "indicators": "workers.commands.indicators",
     "doctor": "workers.commands.doctor",
 }

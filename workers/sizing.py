@@ -11,8 +11,17 @@ from workers.settings import ScalingSettings
 class Sizer:
     """Remembers the newest load of every shard, so that a hand-over leaves no hole."""
 
-    def __init__(self, settings: ScalingSettings, shards: Iterable[str]) -> None:
+    def __init__(
+        self,
+        settings: ScalingSettings,
+        shards: Iterable[str],
+        *,
+        workers_min: int = 1,
+        workers_max: int | None = None,
+    ) -> None:
         self._settings, self._shards = settings, tuple(shards)
+        self._workers_min = workers_min
+        self._workers_max = len(self._shards) if workers_max is None else workers_max
         self._seen: dict[str, tuple[ShardLoad, float]] = {}
 
     def observe(self, loads: Mapping[str, ShardLoad]) -> None:
@@ -28,8 +37,8 @@ class Sizer:
         oldest = min((at for _, at in self._seen.values()), default=now)
         loads = {shard: load for shard, (load, _) in self._seen.items()}
         sizing = Sizing(
-            workers_min=1,
-            workers_max=len(self._shards),
+            workers_min=self._workers_min,
+            workers_max=self._workers_max,
             utilisation=settings.utilisation,
             drain_s=settings.drain_s,
             age_s_max=settings.age_s_max,

@@ -65,6 +65,9 @@ class Fleet:
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()
 
+    def command(self, *arguments: str) -> list[str]:
+        return [*FLEET, *arguments, "--config", str(self.path)]
+
     def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*FLEET, *arguments, "--config", str(self.path)],

@@ -2,7 +2,7 @@
 
 import click
 import orjson
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
 from workers.commands.options import json_option, with_settings
@@ -33,6 +33,11 @@ def command(settings: Settings, as_json: bool) -> None:
 
 def show(overview: Overview, console: Console) -> None:
     """Print the overview for people."""
+    console.print(picture(overview))
+
+
+def picture(overview: Overview) -> Group:
+    """The overview for people."""
     table = Table(title=f"fleet {overview.name}", title_justify="left")
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in TEXTS else "right")
@@ -52,12 +57,15 @@ def show(overview: Overview, console: Console) -> None:
             f"{load.level}" + (f", sheds {load.tier}" if load.tier else ""),
             f"{load.hot} {load.hot_share:.0%}" if load.hot else "",
         )
-    console.print(table)
-    for worker in overview.workers:
-        console.print(f"{worker.name}: {len(worker.shards)} shards, seen {worker.age_ms} ms ago")
-    if not overview.workers:
-        console.print("[red]no worker is alive[/red]: start one with `fleet worker`")
+    lines = [
+        f"{worker.name}: {len(worker.shards)} shards, seen {worker.age_ms} ms ago"
+        for worker in overview.workers
+    ]
     counts = ", ".join(f"{amount:,} {name}" for name, amount in overview.counts.items())
-    console.print(f"{overview.lag_entries:,} entries wait; ticks: {counts}")
-    console.print(f"workers required {overview.required.reason}")
-    console.print(f"pressure {overview.pressure.level}: {overview.pressure.reason}")
+    return Group(
+        table,
+        *(lines or ["[red]no worker is alive[/red]: start one with `fleet worker`"]),
+        f"{overview.lag_entries:,} entries wait; ticks: {counts}",
+        f"workers required {overview.required.reason}",
+        f"pressure {overview.pressure.level}: {overview.pressure.reason}",
+    )
