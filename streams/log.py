@@ -9,10 +9,11 @@ from streams.connection import SERVER_ERRORS, Link, translated, translation
 from streams.errors import StreamError, Unavailable
 from streams.functions import MISSING, answer
 from streams.keys import NAME, Keys
-from streams.records import Batch, Commit, EntryId, Lag, Lease, Snapshot, Status
+from streams.records import Batch, Commit, Control, EntryId, Lag, Lease, Snapshot, Status
 from streams.symbols import SymbolTable
 from streams.wire import COUNT, Wire
 
+OUTPUT_ENTRIES_MAX = 10_000_000  # of one output stream of one shard, however young
 TRIM_TRIES = 3  # a group may join between the look at the groups and the trim
 
 
@@ -91,6 +92,23 @@ class ShardLog:
         """Append a deployment to the shard's own stream."""
         return self._append(fence, DEPLOY, kind, "payload", payload)
 
+    def add_shed(self, fence: int, payload: bytes) -> EntryId:
+        """Append a shedding decision to the shard's stream of them."""
+        words = ("deploy", "shed", "payload", payload)
+        keys = [self._keys.shed(self.shard), self._hash]
+        return EntryId.parse(
+            answer(call(self._link, "append", keys, (fence, *words)), self.shard)[1]
+        )
+
+    def decisions(self, after: EntryId) -> list[Control]:
+        """The shedding decisions behind this one, in order."""
+        with translation():
+            found = self._link.client.xrange(self._keys.shed(self.shard), f"({after}", "+")
+        return [
+            Control(EntryId.parse(entry), fields[b"deploy"].decode(), fields[b"payload"])
+            for entry, fields in found
+        ]
+
     def save_snapshot(self, fence: int, snapshot: Snapshot) -> bool:
         """Store a snapshot; False when a newer one is there already.
 
@@ -122,6 +140,24 @@ class ShardLog:
             if word == "OK":
                 return int(rest[0])
         return 0
+
+    def trim_outputs(self, *, signals_ms: int, values_ms: int) -> None:
+        """Drop what was published longer ago, and the oldest beyond `OUTPUT_ENTRIES_MAX`.
+
+        Age is by the server's clock. Dead letters are kept as long as signals.
+        """
+        keys, shard = self._keys, self.shard
+        kept_ms = {
+            keys.signals(shard): signals_ms,
+            keys.values(shard): values_ms,
+            keys.deadletter(shard): signals_ms,
+        }
+        with translation():
+            seconds, _ = self._link.client.time()
+            for key, age_ms in kept_ms.items():
+                oldest = max(0, int(seconds) * 1_000 - age_ms)
+                self._link.client.xtrim(key, minid=oldest)
+                self._link.client.xtrim(key, maxlen=OUTPUT_ENTRIES_MAX)
 
     def lag(self) -> Lag:
         """How far the cursor is behind; never unknown."""

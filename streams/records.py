@@ -174,9 +174,11 @@ class Exchange:
 
     `batches` holds, for each shard with news, its batches in order; `lost` the shards whose
     commit was refused and why (their batches are left out); `repeated` counts commits that the
-    server had already done.
+    server had already done. `waited_s` of the round trip went by until there was something to
+    read: the rest was work.
     """
 
     batches: Mapping[str, tuple[Batch, ...]]
     lost: Mapping[str, StreamError]
     repeated: int
+    waited_s: float = 0.0

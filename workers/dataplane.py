@@ -20,15 +20,22 @@ from streams.records import Batch, Commit, EntryId, Exchange, Keep, Snapshot
 from streams.wire import Wire
 from workers.backoff import Backoff
 from workers.clock import due_clock
+from workers.memory import free_bytes
+from workers.meter import Meter
 from workers.metrics import Metrics
+from workers.pressure import ReadSize, entries_max, rows_max
 from workers.processor import advance
 from workers.settings import Settings
+from workers.shedder import Shedder
 from workers.takeover import ShardRun, obey
 
 BLOCK_MS = 50  # how long a read waits for ticks, and so how late a command is heard
 IDLE_S = 0.05
 TRIM_EVERY_S = 10.0
 SNAPSHOT_ENTRIES = 200_000  # so many entries of replay, about a second of it, make a snapshot due
+READ_SIZE = ReadSize(rows_max=20_000)  # of frames; plain entries are bounded by their number
+WEIGH_S = 0.25  # how often a shard's lag is held against the objective
+LOOK_S = 5.0  # how often the free memory is looked at
 RESERVE_MS = 500  # how long a released shard waits for its successor alone
 SILENCE_S_MAX = 1.0  # the most that one turn of the loop counts as silence of a feed
 NS_PER_MS = 1_000_000
@@ -65,8 +72,10 @@ class DataPlane:
         wire: Wire,
         metrics: Metrics,
         background: Executor,
+        shedder: Shedder,
         on_gone: Callable[[str, bool], None],
     ) -> None:
+        self._shedder = shedder
         self.commands: SimpleQueue[Take | Give] = SimpleQueue()
         self._runs: dict[str, ShardRun] = {}
         self._settings = settings
@@ -75,6 +84,8 @@ class DataPlane:
         self._background = background
         self._on_gone = on_gone
         self._backoff = Backoff()
+        self.meters: dict[str, Meter] = {}
+        self._memory_bytes, self._looked_at = free_bytes(), monotonic()
         self.caught_up = True  # whether the last read came back with less than was asked for
 
     def run(self, stop: Event) -> None:
@@ -98,6 +109,11 @@ class DataPlane:
         if isinstance(command, Take):
             run = command.run
             self._runs[run.shard] = run
+            if run.shard not in self.meters:
+                moved = run.lease.previous == run.lease.owner  # it was handed to us
+                self.meters[run.shard] = Meter(
+                    run.state, moved_ms=time_ns() // NS_PER_MS if moved else 0
+                )
             self._wire.open(run.shard, run.state.symbols)
         elif command.shard in self._runs:
             self._runs[command.shard].successor = command.successor
@@ -107,12 +123,12 @@ class DataPlane:
         runs = list(self._runs.values())
         commits = [run.pending for run in runs if run.pending is not None]
         cursors = {run.shard: run.state.upto for run in runs if run.reads}
-        started = monotonic()
+        started, count = monotonic(), self._entries_max()
         try:
             exchange = self._wire.exchange(
                 commits,
                 cursors,
-                count=self._settings.worker.read_entries_max,
+                count=count,
                 block_ms=BLOCK_MS if len(cursors) == len(runs) else 0,
             )
         except Unavailable as error:
@@ -120,14 +136,28 @@ class DataPlane:
             return
         self._backoff.reset()
         self.caught_up = all(
-            sum(batch.entries for batch in batches) < self._settings.worker.read_entries_max
-            for batches in exchange.batches.values()
+            sum(batch.entries for batch in batches) < count for batches in exchange.batches.values()
         )
         self._settle(exchange, commits, started)
-        elapsed = min(monotonic() - started, SILENCE_S_MAX)
+        elapsed = monotonic() - started
+        rows = sum(batch.rows for batches in exchange.batches.values() for batch in batches)
+        row_s = max(0.0, elapsed - exchange.waited_s) / rows if rows else 0.0
         for run in runs:
             if run.shard in self._runs:
-                self._guarded(run, exchange.batches.get(run.shard, ()), elapsed)
+                batches = exchange.batches.get(run.shard, ())
+                if not batches and run.reads:
+                    self.meters[run.shard].oldest_ms = 0
+                self._guarded(run, batches, min(elapsed, SILENCE_S_MAX), row_s)
+
+    def _entries_max(self) -> int:
+        """How many entries to ask of each shard: what a turn can do, and memory can hold."""
+        if monotonic() - self._looked_at > LOOK_S:
+            self._memory_bytes, self._looked_at = free_bytes(), monotonic()
+        meters = self.meters.values()
+        slowest = min((per_s for meter in meters if (per_s := meter.pace.per_s)), default=None)
+        fullest = max((meter.rows_per_entry for meter in meters), default=1.0)
+        rows = rows_max(slowest, self._memory_bytes // max(1, len(self._runs)), READ_SIZE)
+        return min(entries_max(rows, fullest), self._settings.worker.read_entries_max)
 
     def _wait_for_server(self, error: Unavailable) -> None:
         pause_s = self._backoff.next_s()
@@ -160,10 +190,12 @@ class DataPlane:
         metrics.values.inc(sum(len(commit.values) for commit in commits))
         metrics.commit_seconds.observe(took_s)
 
-    def _guarded(self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float) -> None:
+    def _guarded(
+        self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float, row_s: float
+    ) -> None:
         """One shard's turn: whatever goes wrong in it never stops the others."""
         try:
-            self._tend(run, batches, elapsed_s)
+            self._tend(run, batches, elapsed_s, row_s)
         except Unavailable as error:
             self._wait_for_server(error)
         except StreamError as error:
@@ -172,7 +204,10 @@ class DataPlane:
             logger.exception("shard failed", shard=run.shard)
             self._lose(run, error)
 
-    def _tend(self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float) -> None:
+    def _tend(
+        self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float, row_s: float
+    ) -> None:
+        """`row_s` is what reading and committing took for each row of this turn."""
         if run.pending is None:
             if run.successor is not None:
                 self._leave(run)
@@ -180,15 +215,23 @@ class DataPlane:
             if run.control is not None:
                 self._switch(run)
                 return
+            self._weigh(run)
             self._snapshot_if_due(run)
         if batches:
             run.silence_s = 0.0
-            self._process(run, batches)
+            self._process(run, batches, row_s)
         elif run.reads:
             run.silence_s += elapsed_s
             self._tick_clock(run)
 
-    def _process(self, run: ShardRun, batches: Sequence[Batch]) -> None:
+    def _weigh(self, run: ShardRun) -> None:
+        now, meter = monotonic(), self.meters[run.shard]
+        if now >= run.weigh_at:
+            run.weigh_at = now + WEIGH_S
+            self._shedder.weigh(run, meter.event_lag_s(time_ns() // NS_PER_MS))
+            meter.tier = int(run.state.shedding.tier)
+
+    def _process(self, run: ShardRun, batches: Sequence[Batch], row_s: float) -> None:
         started = monotonic()
         state, prev = run.state, run.state.upto
         entries, seq, seq_values = state.entries, state.signal_seq, state.value_seq
@@ -211,12 +254,17 @@ class DataPlane:
             keeps=self._keeps(run, now_ns // NS_PER_MS),
         )
         run.control = batches[-1].control
+        for output in outputs:
+            self._metrics.count_shed(output.shed.forming, output.shed.plans)
         self._metrics.bars.inc(sum(output.bars for output in outputs))
         self._metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
-        busy_s = monotonic() - started
+        compute_s = monotonic() - started
+        busy_s = compute_s + row_s * sum(batch.rows for batch in batches)
+        self.meters[run.shard].count(batches, busy_s)
         self._metrics.busy.inc(busy_s)
-        self._metrics.compute_seconds.observe(busy_s)
+        self._metrics.compute_seconds.observe(compute_s)
         if batches[0].rows:
+            self.meters[run.shard].oldest_ms = int(batches[0].entry_ms[0])
             waited_ms = now_ns // NS_PER_MS - int(batches[0].entry_ms[0])
             self._metrics.queue_seconds.observe(max(waited_ms, 0) / MS_PER_S)
 
@@ -259,8 +307,12 @@ class DataPlane:
         try:
             with self._metrics.snapshot_seconds.time():
                 run.log.save_snapshot(run.lease.fence, capsule)
-            run.log.trim(
-                run.lease.fence, retention_ms=int(self._settings.retention.ticks_s * MS_PER_S)
+            if run.shard in self.meters:
+                self.meters[run.shard].snapshot_at = monotonic()
+            kept = self._settings.retention
+            run.log.trim(run.lease.fence, retention_ms=int(kept.ticks_s * MS_PER_S))
+            run.log.trim_outputs(
+                signals_ms=int(kept.signals_s * MS_PER_S), values_ms=int(kept.values_s * MS_PER_S)
             )
         except StreamError as error:
             logger.warning("snapshot not saved", shard=run.shard, reason=str(error))
@@ -279,6 +331,7 @@ class DataPlane:
             run.log.save_snapshot(run.lease.fence, run.capsule())
         except Exception as error:
             logger.exception("deployment failed", shard=run.shard)
+            self.meters.pop(run.shard, None)
             self._on_gone(run.shard, not isinstance(error, StreamError))
         else:
             run.control = None
@@ -286,10 +339,12 @@ class DataPlane:
 
     def _leave(self, run: ShardRun) -> None:
         """Snapshot and release at a batch boundary."""
+        stopped = monotonic()
         run.log.save_snapshot(run.lease.fence, run.capsule())
         self._forget(run)
         run.log.release(run.lease.fence, successor=run.successor or "", reserve_ms=RESERVE_MS)
-        logger.info("shard released", shard=run.shard, successor=run.successor)
+        held_ms = round((monotonic() - stopped) * MS_PER_S, 1)
+        logger.info("shard released", shard=run.shard, successor=run.successor, held_ms=held_ms)
         self._on_gone(run.shard, False)
 
     def _lose(self, run: ShardRun, error: Exception) -> None:
@@ -301,6 +356,8 @@ class DataPlane:
 
     def _forget(self, run: ShardRun) -> None:
         del self._runs[run.shard]
+        self.meters.pop(run.shard, None)
+        self._metrics.forget(run.shard)
         self._wire.shut(run.shard)
 
 

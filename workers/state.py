@@ -16,6 +16,7 @@ from indicators.errors import IndicatorError
 from streams.errors import StreamError
 from streams.records import ZERO, Batch, EntryId
 from streams.symbols import SymbolTable
+from workers.degrade import ShedState
 from workers.program import Feed, PlanProgram, Program
 from workers.rules import CELLS
 
@@ -66,6 +67,7 @@ class ShardState:
     value_seq: int = 0
     bars: dict[Feed, BarState] = field(default_factory=dict)
     plans: dict[str, PlanState] = field(default_factory=dict)
+    shedding: ShedState = field(default_factory=ShedState)
 
     @classmethod
     def new(cls, program: Program, symbols: SymbolTable, dedupe_window: int) -> Self:
@@ -107,6 +109,7 @@ class ShardState:
     def save(self, program: Program) -> bytes:
         """A capsule: the program, and every array and counter, compressed and checksummed."""
         sections = [program.payload, self.symbols.save(), self.dedupe.save()]
+        sections.append(self.shedding.save())
         sections += [self.bars[feed].save() for feed in program.feeds]
         for plan in program.plans:
             cells = self.plans[plan.name]
@@ -142,6 +145,7 @@ class ShardState:
             SeenKeys.load(window, next(sections)),
             *(EntryId.parse(upto), entries, newest_ts, signal_seq, value_seq),
         )
+        state.shedding = ShedState.load(next(sections))
         for feed in program.feeds:
             state.bars[feed] = BarState.load(feed.spec, next(sections))
         for plan in program.plans:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from time import monotonic
 
+import orjson
 import structlog
 
 from streams.log import ShardLog
@@ -11,9 +12,11 @@ from streams.symbols import SymbolTable
 from workers.processor import advance
 from workers.program import Program
 from workers.settings import WorkerSettings
+from workers.shedding import Shedding, Tier
 from workers.state import CAPSULE_VERSION, ShardState, SnapshotError
 
 PLANS = "plans"  # the kind of deployment that replaces a shard's plans
+SHED = "shed"  # the kind that says what an overloaded shard gives up
 
 logger = structlog.get_logger()
 
@@ -39,6 +42,8 @@ class ShardRun:
     control: Control | None = None  # a deployment to obey before the next read
     successor: str | None = None  # set when the shard is to be given up
     uploading: bool = False
+    shedding: Shedding | None = None  # what the lag was found to be, None before it was weighed
+    weigh_at: float = 0.0
 
     @property
     def shard(self) -> str:
@@ -69,10 +74,10 @@ def take_over(
     snapshot = log.load_snapshot()
     run = _resume(log, lease, snapshot, configured, settings)
     log.open(run.state.symbols)
-    for batch in log.replay(run.state.upto, lease.cursor):
-        advance(run.program, run.state, batch, now_ns=0)
-        if batch.control is not None:
-            obey(run, batch.control, settings)
+    for decision in log.decisions(run.state.shedding.decided):
+        _replay(run, min(held_after(decision), lease.cursor), settings)
+        decided(run, decision, settings)
+    _replay(run, lease.cursor, settings)
     state = run.state
     reached = (state.upto, state.entries, state.signal_seq, state.value_seq)
     published = (lease.cursor, lease.entries, lease.seq, lease.seq_values)
@@ -85,6 +90,13 @@ def take_over(
         log.add_deploy(lease.fence, PLANS, configured.payload)
     run.snapshot_entries = state.entries
     return run
+
+
+def _replay(run: ShardRun, upto: EntryId, settings: WorkerSettings) -> None:
+    for batch in run.log.replay(run.state.upto, upto):
+        advance(run.program, run.state, batch, now_ns=0)
+        if batch.control is not None:
+            obey(run, batch.control, settings)
 
 
 def _resume(
@@ -113,6 +125,10 @@ def new_state(program: Program, settings: WorkerSettings) -> ShardState:
 
 def obey(run: ShardRun, control: Control, settings: WorkerSettings) -> None:
     """Let a deployment take effect: new plans first see all history that the log retains."""
+    if control.kind == SHED:
+        told = orjson.loads(control.payload)
+        run.state.shedding.enter(Tier(told["tier"]), told["low"])
+        return
     if control.kind != PLANS:
         logger.warning("deployment of an unknown kind", shard=run.shard, kind=control.kind)
         return
@@ -123,6 +139,17 @@ def obey(run: ShardRun, control: Control, settings: WorkerSettings) -> None:
     run.state.adopt(program, run.program, warm)
     run.program = program
     logger.info("plans deployed", shard=run.shard, digest=program.digest, warmed_up=fresh)
+
+
+def decided(run: ShardRun, decision: Control, settings: WorkerSettings) -> None:
+    """Let a shedding decision of the shard take effect, and remember which it was."""
+    obey(run, decision, settings)
+    run.state.shedding.decided = decision.entry
+
+
+def held_after(decision: Control) -> EntryId:
+    """The entry behind which a shedding decision holds."""
+    return EntryId.parse(orjson.loads(decision.payload)["after"])
 
 
 def _warm_up(
