@@ -16,6 +16,7 @@ from indicators.dedupe import seen
 from streams.records import Batch, EntryId, Fields
 from streams.signals import Signal, as_json, signal_id, values_fields
 from workers.degrade import since
+from workers.history import History
 from workers.program import Feed, PlanProgram, Program, Rule
 from workers.rules import REVISED, STATUS, fire
 from workers.shedding import Shed
@@ -72,7 +73,10 @@ def advance(program: Program, state: ShardState, batch: Batch, now_ns: int) -> O
         run += _run_plans(program, feed, state.shedding.thin(feed, rows, ts), state)
     if not program.feeds:
         late[:] = False
-    for part, row in _in_log_order(run):
+    if batch.history:
+        state.history.reach(slots, ts)
+        run.clear()
+    for part, row in _in_log_order(run, state.history):
         cause = int(kept[part.rows.row[row]])
         _publish(part, row, batch, cause, state, now_ns, output)
     ticks, late_count = int(np.count_nonzero(is_tick)), int(np.count_nonzero(late))
@@ -128,8 +132,8 @@ def _lists(
     return {name: columns[name].tolist() for name in wanted}
 
 
-def _in_log_order(run: Sequence[PlanRows]) -> Iterator[tuple[PlanRows, int]]:
-    """Every row of every plan, ordered by its cause, then by plan: the same for any cut."""
+def _in_log_order(run: Sequence[PlanRows], history: History) -> Iterator[tuple[PlanRows, int]]:
+    """Every row that history does not cover, by its cause, then by plan: the same for any cut."""
     if not run:
         return
     sizes = [len(part.rows) for part in run]
@@ -137,7 +141,10 @@ def _in_log_order(run: Sequence[PlanRows]) -> Iterator[tuple[PlanRows, int]]:
     part = np.repeat(np.arange(len(run)), sizes)
     place = np.repeat([part.place for part in run], sizes)
     row = np.concatenate([np.arange(size) for size in sizes])
-    for at in np.lexsort((row, place, cause)).tolist():
+    slot = np.concatenate([part.rows.slot for part in run])
+    close = np.concatenate([part.rows.ts for part in run])
+    order = np.lexsort((row, place, cause))
+    for at in order[~history.covers(slot, close)[order]].tolist():
         yield run[part[at]], int(row[at])
 
 
