@@ -139,7 +139,7 @@ class Bench:
                 moved = await_true(
                     lambda: all(self._entries(n) > before[n] for n in lost), "take-over"
                 )
-        about = f"take-over after kill -9, lease {LEASE_MS / 1_000} s"
+        about = f"take-over after kill -9, lease {LEASE_MS} ms"
         print(f"{about:44} {moved - killed:7.2f} s")
 
     def start(self) -> None:
@@ -149,9 +149,8 @@ class Bench:
         send(self.server.url, harness.plain_commands(chunk, SHARDS), [1_000])
         with self._worker():
             ended = await_true(lambda: committed(self.client, SHARDS) > 0, "a commit")
-            print(
-                f"{'worker start to first commit, warm':44} {ended - self.workers[-1].started:7.2f} s"
-            )
+            took_s = ended - self.workers[-1].started
+        print(f"{'worker start to first commit, warm':44} {took_s:7.2f} s")
 
     def _worker(self, plans: dict[str, Any] = PLANS, name: str = "worker") -> Any:
         config = {

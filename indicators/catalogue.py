@@ -6,6 +6,7 @@ indicators call indicators, and nothing about them is typed twice.
 """
 
 import inspect
+import re
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,20 @@ OFFSET_ROWS_MAX = 10_000
 
 @dataclass(frozen=True)
 class Input:
-    """A parameter that is a series: its default field, or None where one must be given."""
+    """A parameter that is a series: its default field, or None where one must be given.
+
+    An `optional` one may also be given as None.
+    """
 
     name: str
     default: Series | None
     many: bool = False
+    optional: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether the user must give it."""
+        return self.default is None and not self.many and not self.optional
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,7 @@ class Indicator:
     summary: str
     unit: str
     source: str
+    differs: str
     description: str
     naming: Columns
     average: bool
@@ -91,10 +102,10 @@ class Indicator:
 
         Beside its own parameters every indicator takes `offset`: rows to look back.
         """
-        given = dict(named or {})
-        offset = Option("offset", int, 0, Bounds(0, OFFSET_ROWS_MAX)).check(given.pop("offset", 0))
+        named = dict(named or {})
+        offset = Option("offset", int, 0, Bounds(0, OFFSET_ROWS_MAX)).check(named.pop("offset", 0))
         try:
-            bound = inspect.signature(self.function).bind(*positional, **given)
+            bound = inspect.signature(self.function).bind(*positional, **named)
         except TypeError as error:
             raise ParameterError(f"{self.name}: {error}; it takes {self.usage}") from None
         bound.apply_defaults()
@@ -106,35 +117,41 @@ class Indicator:
             made = self.function(*bound.args, **bound.kwargs)
         except ParameterError as error:
             raise ParameterError(f"{self.name}: {error}") from None
-        series = (made,) if isinstance(made, Series) else tuple(made)
+        made = (made,) if isinstance(made, Series) else tuple(made)
+        given = {field: s for field, s in zip(self.outputs, made, strict=True) if s is not None}
+        series = tuple(given.values())
         if offset:
             series = tuple(CATALOGUE["lag"].function(each, offset) for each in series)
-        options = {o.name: bound.arguments[o.name] for o in self.options}
-        return Built(self.outputs, series, self.columns(options))
+        return Built(tuple(given), series, self.columns(bound.arguments))
 
     @property
     def usage(self) -> str:
         """The call with its parameters and defaults, as a user may write it."""
-        words = [i.name if i.default is None else f"{i.name}={i.default!r}" for i in self.inputs]
+        words = [
+            f"{i.name}={i.default!r}" if i.default is not None or i.optional else i.name
+            for i in self.inputs
+        ]
         words += [
             o.name if o.default is REQUIRED else f"{o.name}={o.default!r}" for o in self.options
         ]
         return f"{self.name}({', '.join(words)})"
 
-    def columns(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+    def columns(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
         """The names that pandas-ta gives the outputs, in their order; none if it has no name."""
         naming = self.naming
         if naming is None:
             return ()
         if not isinstance(naming, str | Sequence):
             wanted = inspect.signature(naming).parameters
-            naming = naming(**{name: options[name] for name in wanted})
+            naming = naming(**{name: arguments[name] for name in wanted})
         names = (naming,) if isinstance(naming, str) else tuple(naming)
-        return tuple(name.format_map(options) for name in names)
+        return tuple(name.format_map(arguments) for name in names)
 
     def _series(self, each: Input, value: Any) -> Any:
         if each.many:
             return tuple(as_series(one) for one in value)
+        if value is None and each.optional:
+            return None
         if each.default is not None and not isinstance(value, Series):
             raise ParameterError(
                 f"{each.name}={value!r} is not a series; name the parameter that you mean: "
@@ -177,6 +194,13 @@ def moving_average(mamode: str, x: Series, length: int) -> Series:
     return cast("Series", CATALOGUE[mamode].function(x, length=length))
 
 
+def average_column(mamode: str, length: int) -> str:
+    """The name that pandas-ta gives the average that `mamode` names."""
+    entry = CATALOGUE[mamode]
+    defaults = {option.name: option.default for option in entry.options}
+    return entry.columns(defaults | {"length": length})[0]
+
+
 Average = Annotated[str, Choice(averages)]
 """The name of a moving average."""
 
@@ -186,10 +210,10 @@ def _read(function: Callable[..., Any], name: str, naming: Columns, average: boo
     inputs, options = [], []
     for parameter in inspect.signature(function).parameters.values():
         hint = hints.get(parameter.name)
-        if hint is Series:
+        if hint in (Series, Series | None):
             default = None if parameter.default is REQUIRED else parameter.default
             many = parameter.kind is inspect.Parameter.VAR_POSITIONAL
-            inputs.append(Input(parameter.name, default, many))
+            inputs.append(Input(parameter.name, default, many, hint is not Series))
         else:
             options.append(_option(name, parameter.name, hint, parameter.default))
     returned = hints.get("return")
@@ -199,7 +223,7 @@ def _read(function: Callable[..., Any], name: str, naming: Columns, average: boo
     text = inspect.cleandoc(function.__doc__ or "")
     entry = Indicator(
         name=name,
-        category=function.__module__.split(".")[2] if function.__module__.count(".") > 1 else "",
+        category=_category(function.__module__),
         function=function,
         inputs=tuple(inputs),
         options=tuple(options),
@@ -207,6 +231,7 @@ def _read(function: Callable[..., Any], name: str, naming: Columns, average: boo
         summary=text.partition("\n")[0],
         unit=_line(name, text, "Unit"),
         source=_line(name, text, "Source"),
+        differs=_paragraph(text, "Differs"),
         description=text,
         naming=naming,
         average=average,
@@ -229,6 +254,18 @@ def _option(owner: str, name: str, hint: Any, default: Any) -> Option:
     if rule is None and kind is not bool:
         raise TypeError(f"indicator {owner}: parameter {name} needs bounds")
     return Option(name, kind, default, rule, optional)
+
+
+def _category(module: str) -> str:
+    """The first word of the definition's module: trend_stops.py holds trend indicators too."""
+    parts = module.split(".")
+    return parts[2].partition("_")[0] if len(parts) > 2 else ""
+
+
+def _paragraph(text: str, label: str) -> str:
+    """What follows a label, up to the next label or blank line; nothing where it is absent."""
+    found = re.search(rf"^{label}: (.*?)(?=^[A-Z][a-z]+: |^$|\Z)", text, re.DOTALL | re.MULTILINE)
+    return " ".join(found[1].split()) if found else ""
 
 
 def _line(owner: str, text: str, label: str) -> str:

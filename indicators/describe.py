@@ -6,7 +6,7 @@ from typing import Any
 from indicators.bounds import Bounds, Choice
 from indicators.catalogue import REQUIRED, Indicator, Option
 from indicators.facts import first_row, memory_rows, state_bytes
-from indicators.series import CLOSE, walk
+from indicators.series import CLOSE, OPEN, walk
 
 
 def describe(indicator: Indicator) -> dict[str, Any]:
@@ -14,8 +14,10 @@ def describe(indicator: Indicator) -> dict[str, Any]:
 
     `warmup` is the rows before each output's first value; `memory` the rows after which the
     start of history no longer matters (null: always); `state_bytes` what one instrument takes.
+    A series that has no default stands in as close, the next as open.
     """
-    required = {one.name: CLOSE for one in indicator.inputs if one.default is None and not one.many}
+    wanted = [one.name for one in indicator.inputs if one.required]
+    required = dict(zip(wanted, (CLOSE, OPEN, CLOSE, OPEN), strict=False))
     needed = [option.name for option in indicator.options if option.default is REQUIRED]
     built = indicator.build(named={**required, **dict.fromkeys(needed, 1)})
     outputs: list[dict[str, Any]] = []
@@ -42,6 +44,7 @@ def describe(indicator: Indicator) -> dict[str, Any]:
         "outputs": outputs,
         "unit": indicator.unit,
         "source": indicator.source,
+        "differs": indicator.differs,
         "warmup": max(output["warmup"] for output in outputs),
         "state_bytes": state_bytes(*built.series),
         "operators": sorted({node.name for node in nodes if node.operator is not None}),

@@ -170,7 +170,7 @@ class Wire:
         words += [keys.shard(shard), keys.signals(shard), keys.values(shard)]
         words += [keys.deadletter(shard), commit.fence, keys.group, str(commit.prev)]
         words += [str(commit.new), commit.entries, commit.seq, commit.seq_values]
-        words.append("" if commit.trim_before is None else str(commit.trim_before))
+        words.append(orjson.dumps([(str(keep.since), str(keep.entries)) for keep in commit.keeps]))
         words += [orjson.dumps(counts), orjson.dumps(outputs, default=bytes.decode)]
         return packed(words)
 

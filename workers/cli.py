@@ -18,6 +18,8 @@ COMMANDS = {
     "top": "workers.commands.top",
     "selftest": "workers.commands.selftest",
     "indicators": "workers.commands.indicators",
+    "vet": "workers.commands.vet",
+    "script": "workers.commands.script",
     "doctor": "workers.commands.doctor",
 }
 

@@ -16,7 +16,7 @@ import structlog
 
 from streams import deadletter
 from streams.errors import StreamError, Unavailable
-from streams.records import Batch, Commit, Exchange, Snapshot
+from streams.records import Batch, Commit, EntryId, Exchange, Keep, Snapshot
 from streams.wire import Wire
 from workers.backoff import Backoff
 from workers.clock import due_clock
@@ -31,6 +31,7 @@ from workers.takeover import ShardRun, obey
 
 BLOCK_MS = 50  # how long a read waits for ticks, and so how late a command is heard
 IDLE_S = 0.05
+TRIM_EVERY_S = 10.0
 SNAPSHOT_ENTRIES = 200_000  # so many entries of replay, about a second of it, make a snapshot due
 READ_SIZE = ReadSize(rows_max=20_000)  # of frames; plain entries are bounded by their number
 WEIGH_S = 0.25  # how often a shard's lag is held against the objective
@@ -250,6 +251,7 @@ class DataPlane:
             counts=_total(output.counts for output in outputs),
             seq=seq,
             seq_values=seq_values,
+            keeps=self._keeps(run, now_ns // NS_PER_MS),
         )
         run.control = batches[-1].control
         for output in outputs:
@@ -265,6 +267,17 @@ class DataPlane:
             self.meters[run.shard].oldest_ms = int(batches[0].entry_ms[0])
             waited_ms = now_ns // NS_PER_MS - int(batches[0].entry_ms[0])
             self._metrics.queue_seconds.observe(max(waited_ms, 0) / MS_PER_S)
+
+    def _keeps(self, run: ShardRun, now_ms: int) -> Sequence[Keep]:
+        """What bounds the outputs now and then: trimming costs, and need not be exact."""
+        if monotonic() - run.trimmed_at < TRIM_EVERY_S:
+            return ()
+        run.trimmed_at = monotonic()
+        kept = self._settings.retention
+        return [
+            Keep(EntryId(max(now_ms - int(seconds * MS_PER_S), 0), 0), kept.entries_max)
+            for seconds in (kept.signals_s, kept.values_s, kept.deadletters_s)
+        ]
 
     def _tick_clock(self, run: ShardRun) -> None:
         """Close by a clock entry what no tick closes."""

@@ -175,11 +175,16 @@ class SheddingSettings(Section):
 
 
 class RetentionSettings(Section):
-    """How long streams are kept; ticks are never trimmed before they are processed."""
+    """How long streams are kept; ticks are never trimmed before they are processed.
+
+    Outputs are also bounded by `entries_max` of each stream of each shard.
+    """
 
     ticks_s: float = Field(86_400, gt=0)
     signals_s: float = Field(7 * 86_400, gt=0)
     values_s: float = Field(86_400, gt=0)
+    deadletters_s: float = Field(7 * 86_400, gt=0)
+    entries_max: int = Field(1_000_000, ge=1)
 
 
 class HttpSettings(Section):

@@ -36,6 +36,7 @@ class ShardRun:
     pending: Commit | None = None
     snapshot_at: float = field(default_factory=monotonic)
     snapshot_entries: int = 0
+    trimmed_at: float = 0.0
     silence_s: float = 0.0
     clock_ns: int = 0
     control: Control | None = None  # a deployment to obey before the next read

@@ -26,6 +26,7 @@ Writing one (see `indicators.declare` for the words used here)::
 serve three indicators or be impossible to compose from those that there are.
 """
 
+from indicators.operators.adaptive import dynamic, holt_winters, jurik
 from indicators.operators.averages import (
     ewm,
     ewm_adjusted,
@@ -34,6 +35,7 @@ from indicators.operators.averages import (
     opening_mean,
     recursive,
 )
+from indicators.operators.calendar import month
 from indicators.operators.elementwise import (
     arctangent,
     ceiling,
@@ -54,6 +56,7 @@ from indicators.operators.elementwise import (
     smaller_known,
     square_root,
 )
+from indicators.operators.hilbert import cycle, cycle_mean, cycle_phase, phase_followers
 from indicators.operators.memory import (
     after,
     earlier,
@@ -70,12 +73,26 @@ from indicators.operators.memory import (
     session_max,
     session_min,
     session_sum,
+    settled,
     streak,
 )
-from indicators.operators.moments import rolling_moments, rolling_variance
-from indicators.operators.trailing import parabolic, ratchet
+from indicators.operators.moments import rolling_moments, rolling_variance, running_line
+from indicators.operators.ordered import rolling_quantile
+from indicators.operators.oscillators import (
+    bounded_recursive,
+    crossing_bands,
+    ewm_rounded,
+    smooth_strength,
+)
+from indicators.operators.pairs import rolling_pair
+from indicators.operators.parabolas import parabolic_reversed, parabolic_touched
+from indicators.operators.profile import busiest_range
+from indicators.operators.ranks import rolling_rank
+from indicators.operators.swings import fading_max, follow, rolling_max_age, turning_points
+from indicators.operators.trailing import parabolic, ratchet, upheld
 from indicators.operators.weighted import fir, rolling_line, rolling_rising_sum
 from indicators.operators.windows import (
+    recent_mean,
     rolling_deviation,
     rolling_max,
     rolling_mean,
@@ -87,20 +104,32 @@ from indicators.operators.windows import (
 __all__ = [
     "after",
     "arctangent",
+    "bounded_recursive",
+    "busiest_range",
     "ceiling",
     "choose",
     "cosine",
+    "crossing_bands",
+    "cycle",
+    "cycle_mean",
+    "cycle_phase",
+    "dynamic",
     "earlier",
     "ewm",
     "ewm_adjusted",
     "ewm_by_row",
     "ewm_by_value",
+    "ewm_rounded",
     "exponential",
+    "fading_max",
     "fill",
     "fir",
     "first_value",
     "floor",
+    "follow",
+    "holt_winters",
     "hyperbolic_tangent",
+    "jurik",
     "larger",
     "larger_known",
     "last_known",
@@ -108,22 +137,32 @@ __all__ = [
     "logarithm",
     "magnitude",
     "missing",
+    "month",
     "opening_mean",
     "parabolic",
+    "parabolic_reversed",
+    "parabolic_touched",
+    "phase_followers",
     "ratchet",
+    "recent_mean",
     "recursive",
     "rolling_deviation",
     "rolling_line",
     "rolling_max",
+    "rolling_max_age",
     "rolling_mean",
     "rolling_min",
     "rolling_moments",
+    "rolling_pair",
+    "rolling_quantile",
+    "rolling_rank",
     "rolling_rising_sum",
     "rolling_sum",
     "rolling_sum_from",
     "rolling_variance",
     "row_number",
     "rows_since",
+    "running_line",
     "running_max",
     "running_min",
     "running_sum",
@@ -132,10 +171,14 @@ __all__ = [
     "session_max",
     "session_min",
     "session_sum",
+    "settled",
     "sign",
     "sine",
     "smaller",
     "smaller_known",
+    "smooth_strength",
     "square_root",
     "streak",
+    "turning_points",
+    "upheld",
 ]

@@ -22,6 +22,12 @@ def after(s: State, x: Value, rows: Shift) -> float:  # noqa: ARG001
     return x
 
 
+@operator(state=lambda rows: 0, warmup=lambda rows: rows)  # noqa: ARG005
+def settled(s: State, x: Value, rows: Shift) -> float:  # noqa: ARG001
+    """`x`, but nothing on its first `rows` rows with a value."""
+    return x
+
+
 @operator(
     state=lambda rows: 1 + rows,
     warmup=lambda rows: rows,
@@ -154,7 +160,7 @@ def session_first(s: State, x: Value, key: Value) -> float:
     return s[KEPT]
 
 
-@operator(state=lambda: 3, memory=forever)
+@operator(state=lambda: 3, warmup=lambda: 1, memory=forever)
 def session_before(s: State, x: Value, key: Value) -> float:
     """The last `x` of the session before this one; NaN in the first."""
     if s[SEEN] == 1.0:

@@ -14,6 +14,7 @@ from indicators.declare import SEEN, Missing, State, Value, inline, operator
 HEAD, PREFIX, RING = 1, 2, 3
 RUN, LAST, MEAN_RING = 3, 4, 5
 MAD_RING = 2
+RECENT_RING = 2
 
 
 @inline
@@ -162,3 +163,20 @@ def rolling_deviation(s: State, x: Value, window: ShortWindow) -> float:
     for cell in range(MAD_RING, MAD_RING + window):
         distance += math.fabs(s[cell] - mean)
     return distance / window
+
+
+@operator(state=lambda most: 1 + most, memory=lambda most: most, missing=Missing.SPREAD)
+def recent_mean(s: State, x: Value, rows: Value, most: ShortWindow) -> float:
+    """Mean of the last `rows` values, a number from row to row, `most` at most.
+
+    NaN where there are not so many. Error: rows ulps of the mean of |x|. Cost: O(rows).
+    """
+    head = int(s[HEAD])
+    s[RECENT_RING + head] = finite(x)
+    s[HEAD] = head + 1 if head + 1 < most else 0.0
+    if not 1.0 <= rows <= min(s[SEEN], most):
+        return math.nan
+    total, count = 0.0, int(rows)
+    for back in range(count):
+        total += s[RECENT_RING + (head - back if head >= back else head - back + most)]
+    return total / count

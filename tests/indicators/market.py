@@ -63,6 +63,13 @@ def markets() -> dict[str, pd.DataFrame]:
     return found
 
 
+def untied(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same bars, each price moved by up to a millionth of itself, so that none are equal."""
+    random = np.random.default_rng(4)
+    moved = frame[list(PRICES)] * (1.0 + 1e-6 * random.random((len(frame), 1)))
+    return frame.assign(**moved)
+
+
 def sampled() -> dict[str, pd.DataFrame]:
     """Real daily bars of the sample data package, for a checkout without other data."""
     from bokeh_sampledata import stocks

@@ -12,6 +12,14 @@ import numpy as np
 import pandas as pd
 
 from indicators.catalogue import CATALOGUE, Indicator
+from indicators.series import Series
+from tests.indicators import (
+    parity_candles,
+    parity_classic,
+    parity_lines,
+    parity_momentum,
+    parity_volume,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the oracle's own, at import and below
@@ -23,7 +31,11 @@ with warnings.catch_warnings():
 Imports["talib"] = False
 pandas_ta_classic.Imports["talib"] = False
 
-UNCOMPARED = {name: "a word of ours" for name in CATALOGUE if not CATALOGUE[name].naming}
+UNCOMPARED = {
+    **{name: "a word of ours" for name in CATALOGUE if not CATALOGUE[name].naming},
+    **parity_candles.UNCOMPARED,
+    **parity_volume.UNCOMPARED,
+}
 """Indicators that have no oracle, each with its reason."""
 
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
@@ -67,17 +79,19 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "rsi": [{}, {"length": 2}, {"mamode": "ema", "drift": 3}, {"mamode": "sma"}],
     "slope": [{}, {"length": 5}, {"as_angle": True}, {"as_angle": True, "to_degrees": True}],
     "sma": [{}, {"length": 200}],
-    "stdev": [{}, {"length": 5, "ddof": 0}, {"length": 200}],
     "stoch": [{}, {"k": 5, "d": 2, "smooth_k": 1}, {"mamode": "ema"}],
     "stochrsi": [{}, {"length": 9, "rsi_length": 21, "k": 5, "d": 2}],
     "supertrend": [{}, {"length": 14, "multiplier": 1.5, "atr_length": 5}],
     "tema": [{}, {"length": 33}],
     "true_range": [{}, {"prenan": True, "drift": 2}],
-    "variance": [{}, {"length": 5, "ddof": 0}],
     "vwma": [{}, {"length": 50}],
     "willr": [{}, {"length": 100}],
     "wma": [{}, {"asc": False}, {"length": 100}],
-    "zscore": [{}, {"length": 10, "std": 2.0}],
+    **parity_candles.PARAMETERS,
+    **parity_classic.PARAMETERS,
+    **parity_lines.PARAMETERS,
+    **parity_momentum.PARAMETERS,
+    **parity_volume.PARAMETERS,
 }
 
 RELATIVE, SCALED = 1e-9, 1e-12
@@ -87,11 +101,20 @@ ALLOWANCE: dict[str, float] = {
     "bbands": 1e-9,  # the place between the bands is a small difference of noisy numbers
     "stdev": 1e-9,  # as variance
     "variance": 1e-9,  # pandas slides Welford's sums, and keeps what wilder windows left there
+    **parity_candles.ALLOWANCE,
+    **parity_classic.ALLOWANCE,
+    **parity_momentum.ALLOWANCE,
 }
 """Indicators whose SCALED is another, each with its reason."""
 
 
-ORACLES: dict[str, Callable[..., pd.DataFrame]] = {}
+ORACLES: dict[str, Callable[..., pd.DataFrame]] = {
+    **parity_candles.ORACLES,
+    **parity_classic.ORACLES,
+    **parity_lines.ORACLES,
+    **parity_momentum.ORACLES,
+    **parity_volume.ORACLES,
+}
 """Other oracles: functions of the bars (a DataFrame) and the parameters by name."""
 
 
@@ -107,10 +130,18 @@ def expected(entry: Indicator, bars: pd.DataFrame, given: dict[str, Any]) -> pd.
         warnings.simplefilter("ignore")
         if entry.name in ORACLES:
             return ORACLES[entry.name](bars, **given)
-        library = pandas_ta if hasattr(pandas_ta, entry.name) else pandas_ta_classic
-        names = {"open": "open_"}
-        columns = {names.get(each.name, each.name): bars[each.name] for each in entry.inputs}
-        result = getattr(library, entry.name)(**columns, **given)
+        return ask(entry.name, bars, given)
+
+
+def ask(name: str, bars: pd.DataFrame, given: dict[str, Any]) -> pd.DataFrame:
+    """What pandas-ta gives, or pandas-ta-classic, for these columns and parameters."""
+    library = pandas_ta if hasattr(pandas_ta, name) else pandas_ta_classic
+    inputs = CATALOGUE[name].inputs
+    wanted = [each.name for each in inputs if not each.optional and each.name not in given]
+    columns = {each: bars[each] for each in wanted}
+    values = {k: bars[v.name] if isinstance(v, Series) else v for k, v in given.items()}
+    arguments = {"open_" if k == "open" else k: v for k, v in (columns | values).items()}
+    result = getattr(library, name)(**arguments)
     return result.to_frame() if isinstance(result, pd.Series) else result
 
 

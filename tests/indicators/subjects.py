@@ -19,7 +19,7 @@ REQUIRED = (CLOSE, OPEN, HIGH, LOW, VOLUME)
 
 def built(entry: Indicator) -> Built:
     """An indicator with its defaults."""
-    wanted = [each.name for each in entry.inputs if each.default is None and not each.many]
+    wanted = [each.name for each in entry.inputs if each.required]
     given = dict(zip(wanted, REQUIRED, strict=False))
     if "condition" in given:
         given["condition"] = CLOSE > OPEN

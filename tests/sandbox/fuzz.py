@@ -29,9 +29,16 @@ from tests.sandbox.probes import PROBES
 
 LIMITS: Final = Limits()
 HOOKS: Final = {"_getattr_", "_write_", "_facade_"}
-MAGIC: Final = {"__name__", "__module__", "__qualname__", "__init__", "__contains__"} | {
-    f"__{word}__" for word in ("lt", "le", "eq", "ne", "gt", "ge")
-}
+MAGIC: Final = {
+    "__name__",
+    "__module__",
+    "__qualname__",
+    "__doc__",
+    "__firstlineno__",
+    "__static_attributes__",
+    "__init__",
+    "__contains__",
+} | {f"__{word}__" for word in ("lt", "le", "eq", "ne", "gt", "ge")}
 SEEDS: Final = [
     "def on_bar(bar, state):\n    state['n'] = state.get('n', 0) + 1\n    return bar.close\n",
     "class A:\n    def __init__(self):\n        self.data = 1\ndef on_bar(bar, state):\n"

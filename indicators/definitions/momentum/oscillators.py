@@ -5,11 +5,10 @@ from typing import NamedTuple
 from indicators.bounds import Number, Positive, ShortWindow, Window
 from indicators.catalogue import Average, indicator, moving_average
 from indicators.definitions.overlap.prices import hlc3
-from indicators.definitions.shared import nonzero_range, span
+from indicators.definitions.shared import average_of_known, nonzero_range
 from indicators.operators import (
     choose,
     earlier,
-    ewm_by_value,
     rolling_deviation,
     rolling_max,
     rolling_mean,
@@ -62,8 +61,8 @@ def stoch(
     """
     least, most = rolling_min(low, k), rolling_max(high, k)
     place = 100.0 * (close - least) / nonzero_range(most, least)
-    smooth = place if smooth_k == 1 else _average_of_known(mamode, place, smooth_k)
-    mean = _average_of_known(mamode, smooth, d)
+    smooth = place if smooth_k == 1 else average_of_known(mamode, place, smooth_k)
+    mean = average_of_known(mamode, smooth, d)
     return Stoch(smooth, mean, smooth - mean)
 
 
@@ -125,10 +124,3 @@ def willr(
     """
     least, most = rolling_min(low, length), rolling_max(high, length)
     return 100.0 * ((close - least) / (most - least) - 1.0)
-
-
-def _average_of_known(mamode: str, x: Series, length: int) -> Series:
-    """The average of a column cut to start with its first value, as pandas-ta cuts it."""
-    if mamode == "ema":
-        return ewm_by_value(x, span(length), length)
-    return moving_average(mamode, x, length)

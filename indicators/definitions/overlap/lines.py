@@ -51,7 +51,7 @@ def linreg(
     if angle:
         return arctangent(gradient) * (180.0 / math.pi if degrees else 1.0)
     if r:
-        return joint / square_root(divisor * spread)
+        return choose(spread == 0.0, 0.0, joint / square_root(divisor * spread))
     return mean + gradient * (0.5 * (length - 1) - (1.0 if tsf else 0.0))
 
 

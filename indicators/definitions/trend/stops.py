@@ -2,10 +2,20 @@
 
 from typing import NamedTuple
 
-from indicators.bounds import Positive
-from indicators.catalogue import indicator
+from indicators.bounds import Number, Positive, Window
+from indicators.catalogue import Average, indicator
+from indicators.definitions.seeded import seeded_average
 from indicators.definitions.shared import NOTHING
-from indicators.operators import choose, parabolic
+from indicators.definitions.volatility.ranges import true_range
+from indicators.operators import (
+    choose,
+    earlier,
+    latch,
+    parabolic,
+    parabolic_reversed,
+    parabolic_touched,
+    upheld,
+)
 from indicators.series import CLOSE, HIGH, LOW, Series
 
 
@@ -42,3 +52,84 @@ def psar(
     stop, falling, factor, reversal = parabolic(high, low, close, step, step, max_af)
     long, short = choose(falling, NOTHING, stop), choose(falling, stop, NOTHING)
     return Psar(long, short, factor, reversal)
+
+
+def _pmax_column(length: int, multiplier: float, mamode: str) -> str:
+    return f"PMAX_{mamode[0].upper()}_{length}_{float(multiplier)}"
+
+
+@indicator(columns=_pmax_column)
+def pmax(
+    high: Series = HIGH,
+    low: Series = LOW,
+    close: Series = CLOSE,
+    length: Window = 10,
+    multiplier: Positive = 3.0,
+    mamode: Average = "ema",
+) -> Series:
+    """Stop that trails an average by average ranges, and turns when the close crosses it.
+
+    As in pandas-ta-classic the close turns it, not the average.
+    Unit: unit of close
+    Source: Kivanc Ozbilgic (2020), Profit Maximizer, tradingview.com/script/sU9molfV
+    """
+    ranges = true_range(high, low, close, prenan=True)
+    room = multiplier * seeded_average("rma", ranges, length)
+    middle = seeded_average(mamode, close, length)
+    below, above = upheld(close, middle - room), -upheld(-close, -(middle + room))
+    over, under = close > earlier(above, 1), close < earlier(below, 1)
+    return choose(latch(under & ~over, over), above, below)
+
+
+@indicator(columns="SAREXT")
+def sarext(
+    high: Series = HIGH,
+    low: Series = LOW,
+    startvalue: Number = 0.0,
+    offsetonreverse: Number = 0.0,
+    accelerationinitlong: Positive = 0.02,
+    accelerationlong: Positive = 0.02,
+    accelerationmaxlong: Positive = 0.2,
+    accelerationinitshort: Positive = 0.02,
+    accelerationshort: Positive = 0.02,
+    accelerationmaxshort: Positive = 0.2,
+) -> Series:
+    """Parabolic stop with factors of its own for rises and falls; below zero in a fall.
+
+    As in pandas-ta-classic the stop stays where it is at a turn, on the wrong side of the price,
+    and often turns again on the next row. TA-Lib's, which moves to the last extreme as Wilder's
+    does, is `sarext_wilder`.
+    Unit: unit of high
+    Source: pandas-ta-classic 0.8.32; Wilder (1978), New Concepts in Technical Trading Systems
+    """
+    return parabolic_touched(
+        high, low, startvalue, offsetonreverse,
+        accelerationinitlong, accelerationlong, accelerationmaxlong,
+        accelerationinitshort, accelerationshort, accelerationmaxshort,
+    )  # fmt: skip
+
+
+@indicator(columns="SAREXT")
+def sarext_wilder(
+    high: Series = HIGH,
+    low: Series = LOW,
+    startvalue: Number = 0.0,
+    offsetonreverse: Number = 0.0,
+    accelerationinitlong: Positive = 0.02,
+    accelerationlong: Positive = 0.02,
+    accelerationmaxlong: Positive = 0.2,
+    accelerationinitshort: Positive = 0.02,
+    accelerationshort: Positive = 0.02,
+    accelerationmaxshort: Positive = 0.2,
+) -> Series:
+    """Parabolic stop with factors of its own for rises and falls; below zero in a fall.
+
+    At a turn it goes to the last extreme, and `offsetonreverse` of itself further away.
+    Unit: unit of high
+    Source: TA-Lib, SAREXT; Wilder (1978), New Concepts in Technical Trading Systems
+    """
+    return parabolic_reversed(
+        high, low, startvalue, offsetonreverse,
+        accelerationinitlong, accelerationlong, accelerationmaxlong,
+        accelerationinitshort, accelerationshort, accelerationmaxshort,
+    )  # fmt: skip

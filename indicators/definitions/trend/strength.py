@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from indicators.bounds import Number, Window
 from indicators.catalogue import Average, indicator, moving_average
-from indicators.definitions.shared import near_zero
+from indicators.definitions.shared import directional_moves
 from indicators.definitions.volatility.ranges import atr
-from indicators.operators import choose, earlier
+from indicators.operators import earlier
 from indicators.series import CLOSE, HIGH, LOW, Series
 
 
@@ -43,9 +43,7 @@ def adx(
     Source: Wilder (1978), New Concepts in Technical Trading Systems
     """
     scale = scalar / atr(high, low, close, length, prenan=True)
-    up, down = high - earlier(high, drift), earlier(low, drift) - low
-    rise = near_zero(choose((up > down) & (up > 0.0), up, 0.0 * up))
-    fall = near_zero(choose((down > up) & (down > 0.0), down, 0.0 * down))
+    rise, fall = directional_moves(high, low, drift)
     plus = scale * moving_average(mamode, rise, length)
     minus = scale * moving_average(mamode, fall, length)
     strength = scalar * abs(plus - minus) / (plus + minus)

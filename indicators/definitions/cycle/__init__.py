@@ -1,0 +1,1 @@
+"""Cycles in prices: their length, their phase, and waves that follow them."""
