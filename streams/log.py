@@ -13,7 +13,6 @@ from streams.records import Batch, Commit, Control, EntryId, Lag, Lease, Snapsho
 from streams.symbols import SymbolTable
 from streams.wire import COUNT, Wire
 
-OUTPUT_ENTRIES_MAX = 10_000_000  # of one output stream of one shard, however young
 TRIM_TRIES = 3  # a group may join between the look at the groups and the trim
 
 
@@ -140,24 +139,6 @@ class ShardLog:
             if word == "OK":
                 return int(rest[0])
         return 0
-
-    def trim_outputs(self, *, signals_ms: int, values_ms: int) -> None:
-        """Drop what was published longer ago, and the oldest beyond `OUTPUT_ENTRIES_MAX`.
-
-        Age is by the server's clock. Dead letters are kept as long as signals.
-        """
-        keys, shard = self._keys, self.shard
-        kept_ms = {
-            keys.signals(shard): signals_ms,
-            keys.values(shard): values_ms,
-            keys.deadletter(shard): signals_ms,
-        }
-        with translation():
-            seconds, _ = self._link.client.time()
-            for key, age_ms in kept_ms.items():
-                oldest = max(0, int(seconds) * 1_000 - age_ms)
-                self._link.client.xtrim(key, minid=oldest)
-                self._link.client.xtrim(key, maxlen=OUTPUT_ENTRIES_MAX)
 
     def lag(self) -> Lag:
         """How far the cursor is behind; never unknown."""

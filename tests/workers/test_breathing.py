@@ -33,8 +33,11 @@ CONFIG: dict[str, Any] = {
     "worker": {"lease_ms": 2_000, "snapshot_s": 2.0, "grace_ms": 60_000},
     "balance": {"measure_s": 0.3, "behind_s": 1.0, "room_s": 0.5, "window_s": 3.0},
     "scaling": {
-        "half_life_s": 2.0, "drain_s": 5.0, "up_period_s": 2.0,
-        "down_window_s": 4.0, "down_period_s": 2.0,
+        "half_life_s": 2.0,
+        "drain_s": 5.0,
+        "up_period_s": 2.0,
+        "down_window_s": 4.0,
+        "down_period_s": 2.0,
     },
     "pressure": {"lag_s": [0.5, 1.5, 5.0], "calm_s": 1.0},
     "shedding": {"tier_max": 0},
