@@ -103,10 +103,13 @@ class ShardLog:
         """The shedding decisions behind this one, in order."""
         with translation():
             found = self._link.client.xrange(self._keys.shed(self.shard), f"({after}", "+")
-        return [
-            Control(EntryId.parse(entry), fields[b"deploy"].decode(), fields[b"payload"])
-            for entry, fields in found
-        ]
+        return [_decision(entry, fields) for entry, fields in found]
+
+    def newest_decision(self) -> Control | None:
+        """The last shedding decision, if there ever was one."""
+        with translation():
+            found = self._link.client.xrevrange(self._keys.shed(self.shard), count=1)
+        return _decision(*found[0]) if found else None
 
     def save_snapshot(self, fence: int, snapshot: Snapshot) -> bool:
         """Store a snapshot; False when a newer one is there already.
@@ -163,6 +166,10 @@ class ShardLog:
         return answer(
             call(self._link, function, [self._ticks, self._hash, *keys], words), self.shard
         )
+
+
+def _decision(entry: bytes, fields: Mapping[bytes, bytes]) -> Control:
+    return Control(EntryId.parse(entry), fields[b"deploy"].decode(), fields[b"payload"])
 
 
 def call(link: Link, function: str, keys: list[str], words: tuple[Any, ...]) -> bytes:
