@@ -13,7 +13,6 @@ from streams.records import Batch, Commit, Control, EntryId, Lag, Lease, Snapsho
 from streams.symbols import SymbolTable
 from streams.wire import COUNT, Wire
 
-OUTPUT_ENTRIES_MAX = 10_000_000  # of one output stream of one shard, however young
 TRIM_TRIES = 3  # a group may join between the look at the groups and the trim
 
 
@@ -104,10 +103,13 @@ class ShardLog:
         """The shedding decisions behind this one, in order."""
         with translation():
             found = self._link.client.xrange(self._keys.shed(self.shard), f"({after}", "+")
-        return [
-            Control(EntryId.parse(entry), fields[b"deploy"].decode(), fields[b"payload"])
-            for entry, fields in found
-        ]
+        return [_decision(entry, fields) for entry, fields in found]
+
+    def newest_decision(self) -> Control | None:
+        """The last shedding decision, if there ever was one."""
+        with translation():
+            found = self._link.client.xrevrange(self._keys.shed(self.shard), count=1)
+        return _decision(*found[0]) if found else None
 
     def save_snapshot(self, fence: int, snapshot: Snapshot) -> bool:
         """Store a snapshot; False when a newer one is there already.
@@ -141,24 +143,6 @@ class ShardLog:
                 return int(rest[0])
         return 0
 
-    def trim_outputs(self, *, signals_ms: int, values_ms: int) -> None:
-        """Drop what was published longer ago, and the oldest beyond `OUTPUT_ENTRIES_MAX`.
-
-        Age is by the server's clock. Dead letters are kept as long as signals.
-        """
-        keys, shard = self._keys, self.shard
-        kept_ms = {
-            keys.signals(shard): signals_ms,
-            keys.values(shard): values_ms,
-            keys.deadletter(shard): signals_ms,
-        }
-        with translation():
-            seconds, _ = self._link.client.time()
-            for key, age_ms in kept_ms.items():
-                oldest = max(0, int(seconds) * 1_000 - age_ms)
-                self._link.client.xtrim(key, minid=oldest)
-                self._link.client.xtrim(key, maxlen=OUTPUT_ENTRIES_MAX)
-
     def lag(self) -> Lag:
         """How far the cursor is behind; never unknown."""
         with translation():
@@ -182,6 +166,10 @@ class ShardLog:
         return answer(
             call(self._link, function, [self._ticks, self._hash, *keys], words), self.shard
         )
+
+
+def _decision(entry: bytes, fields: Mapping[bytes, bytes]) -> Control:
+    return Control(EntryId.parse(entry), fields[b"deploy"].decode(), fields[b"payload"])
 
 
 def call(link: Link, function: str, keys: list[str], words: tuple[Any, ...]) -> bytes:

@@ -309,10 +309,8 @@ class DataPlane:
                 run.log.save_snapshot(run.lease.fence, capsule)
             if run.shard in self.meters:
                 self.meters[run.shard].snapshot_at = monotonic()
-            kept = self._settings.retention
-            run.log.trim(run.lease.fence, retention_ms=int(kept.ticks_s * MS_PER_S))
-            run.log.trim_outputs(
-                signals_ms=int(kept.signals_s * MS_PER_S), values_ms=int(kept.values_s * MS_PER_S)
+            run.log.trim(
+                run.lease.fence, retention_ms=int(self._settings.retention.ticks_s * MS_PER_S)
             )
         except StreamError as error:
             logger.warning("snapshot not saved", shard=run.shard, reason=str(error))

@@ -18,10 +18,10 @@ from streams.keys import Keys
 from streams.log import ShardLog, renew_all
 from streams.records import Lease
 from streams.wire import Wire
-from workers import load
 from workers.backoff import Backoff
 from workers.bell import Bell, Released
 from workers.dataplane import DataPlane, Give, Take
+from workers.load import ShardLoad, backlogs_s, costs
 from workers.membership import Membership, View
 from workers.metrics import Metrics
 from workers.observer import Observer
@@ -127,22 +127,23 @@ class Ownership:
         lost = renew_all(self._link, self._keys, fences, lease_ms=self._settings.worker.lease_ms)
         for shard in lost:
             self._give(shard, "")
-        self._follow(view)
+        loads = self.observer.known(view)
+        self._follow(view, loads)
         if measured:
-            self._relieve(view)
+            self._relieve(view, loads)
             self.observer.reflect(view)
         self._metrics.shards.set(len(fences))
 
-    def _follow(self, view: View) -> None:
+    def _follow(self, view: View, loads: Mapping[str, ShardLoad]) -> None:
         """Move towards the placement that everyone computes from this view."""
         names = {peer.name for peer in view.peers} | {self.name}
         owners, window_s = view.owners, self._policy.window_s
         placed = place(
             self._shards,
             sorted(names),
-            cost=load.costs(view.loads),
+            cost=costs(loads),
             current=owners,
-            held=held(_moved_s(view), view.now_ms / MS_PER_S, window_s),
+            held=held(_moved_s(loads), view.now_ms / MS_PER_S, window_s) | view.given.keys(),
         )
         self._wanted = frozenset(shard for shard, owner in placed.items() if owner == self.name)
         for shard in self.holdings:
@@ -151,14 +152,14 @@ class Ownership:
         for shard in self._free(owners):
             self._try(shard)
 
-    def _relieve(self, view: View) -> None:
+    def _relieve(self, view: View, loads: Mapping[str, ShardLoad]) -> None:
         """Hand over what idle workers steal of us: everyone computes the same list."""
         asked = steal(
             view.owners,
-            load.backlogs_s(view.loads),
+            {shard: s for shard, s in backlogs_s(loads).items() if shard not in view.given},
             [peer.name for peer in view.peers],
-            cost=load.costs(view.loads),
-            moved_s=_moved_s(view),
+            cost=costs(loads),
+            moved_s=_moved_s(loads),
             now_s=view.now_ms / MS_PER_S,
             policy=self._policy,
         )
@@ -265,9 +266,9 @@ class Ownership:
             logger.error("drain timed out", shards=list(self.holdings))
 
 
-def _moved_s(view: View) -> dict[str, float]:
+def _moved_s(loads: Mapping[str, ShardLoad]) -> dict[str, float]:
     """When each shard was handed over willingly, in seconds of the server's clock."""
-    return {shard: at.moved_ms / MS_PER_S for shard, at in view.loads.items() if at.moved_ms}
+    return {shard: load.moved_ms / MS_PER_S for shard, load in loads.items() if load.moved_ms}
 
 
 def _from_state(lease: Lease, name: str) -> str:

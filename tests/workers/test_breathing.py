@@ -117,14 +117,16 @@ def status(running: Fleet) -> dict[str, Any]:
 def test_stealing_evens_out_the_lag_and_a_handover_pauses_for_less_than_a_tenth_of_a_second(
     server: Server, tmp_path: Path
 ) -> None:
-    with fleet(server, tmp_path, CONFIG) as running:
+    # A mean of arrivals that a burst hardly moves: placement stays calm, the backlog does not.
+    config = {**CONFIG, "scaling": {"half_life_s": 60.0}}
+    with fleet(server, tmp_path, config) as running:
         for name in ("one", "two"):
             running.start(name)
         wait_until(lambda: set(running.owners().values()) == {3}, "three shards each")
         first = next(n for n, held in enumerate(running.shard_hashes()) if held["owner"] == "one")
         ours = [n for n, held in enumerate(running.shard_hashes()) if held["owner"] == "one"]
         load = Load(running, [s for s in NAMES if crc32(s.encode()) % running.shards in ours])
-        with pushed(load, 6_000, 0.2):
+        with pushed(load, 30_000, 0.2):
             wait_until(lambda: events(running.log("one"), "shard stolen"), "a shard is stolen")
             seen = status(running)
             hot = {one["shard"]: one.get("hot", "") for one in seen["shards"]}
@@ -138,8 +140,7 @@ def test_stealing_evens_out_the_lag_and_a_handover_pauses_for_less_than_a_tenth_
             + released[one["shard"]]["held_ms"]
             for one in stolen
         ]
-        print(f"handover pauses: {[round(pause) for pause in pauses_ms]} ms")
-        assert min(pauses_ms) < 100
+        assert min(pauses_ms) < 100, pauses_ms
         running.assert_no_holes()
         assert running.counts()["applied"] == len(load.rows)
 
@@ -161,7 +162,7 @@ def test_fleet_up_grows_to_the_load_restarts_the_dead_and_shrinks_without_flappi
                     e["now"] for e in events((tmp_path / "up.log").read_text(), "workers scaled")
                 ]
 
-            with pushed(load, 8_000, 0.2):
+            with pushed(load, 16_000, 0.2):
                 wait_until(lambda: sizes()[-1] == 3, "three workers", PATIENCE_S)
                 wait_until(lambda: len(running.owners()) == 3, "all of them work", PATIENCE_S)
                 victim = int(children(up.pid)[0])
