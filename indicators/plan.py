@@ -174,10 +174,12 @@ def _named(expressions: Mapping[str, Any] | Sequence[str]) -> list[tuple[str, Se
 
 
 def _listed(text: str) -> list[tuple[str, Series]]:
-    value = parse(text)
+    value, text = parse(text), text.strip()
     if not isinstance(value, Built):
-        return [(text.strip(), value)]
-    return list(zip(value.columns or (text.strip(),), value.series, strict=True))
+        return [(text, value)]
+    if value.columns:
+        return list(zip(value.columns, value.series, strict=True))
+    return _fields(text, value.fields, value.series)
 
 
 def _mapped(name: str, expression: Expression) -> list[tuple[str, Series]]:
@@ -193,6 +195,10 @@ def _mapped(name: str, expression: Expression) -> list[tuple[str, Series]]:
         fields, series = getattr(value, "_fields", ()), value
     else:
         fields, series = ("value",), (as_series(value),)
+    return _fields(name, fields, series)
+
+
+def _fields(name: str, fields: Sequence[str], series: Sequence[Series]) -> list[tuple[str, Series]]:
     if len(series) == 1:
         return [(name, series[0])]
     return [(f"{name}.{part}", each) for part, each in zip(fields, series, strict=True)]

@@ -108,6 +108,15 @@ def test_a_list_is_named_by_pandas_ta_and_a_mapping_by_fields() -> None:
     assert mapped.series["m.signal"] is mapped.series["n.signal"]
 
 
+def test_outputs_that_pandas_ta_has_no_name_for_are_named_by_field() -> None:
+    plan = Plan.parse(["mama_ehlers(prenan=3) ", "wclprice()"])
+    assert plan.outputs == (
+        "mama_ehlers(prenan=3).mama",
+        "mama_ehlers(prenan=3).fama",
+        "wclprice()",
+    )
+
+
 def test_two_outputs_of_one_name_are_refused() -> None:
     with pytest.raises(ExpressionError, match="two outputs are named 'RSI_14'"):
         Plan.parse(["rsi()", "rsi(length=14)"])
