@@ -76,7 +76,8 @@ from indicators.operators.memory import (
     settled,
     streak,
 )
-from indicators.operators.moments import rolling_moments, rolling_variance
+from indicators.operators.moments import rolling_moments, rolling_variance, running_line
+from indicators.operators.ordered import rolling_quantile
 from indicators.operators.oscillators import (
     bounded_recursive,
     crossing_bands,
@@ -153,6 +154,7 @@ __all__ = [
     "rolling_min",
     "rolling_moments",
     "rolling_pair",
+    "rolling_quantile",
     "rolling_rank",
     "rolling_rising_sum",
     "rolling_sum",
@@ -160,6 +162,7 @@ __all__ = [
     "rolling_variance",
     "row_number",
     "rows_since",
+    "running_line",
     "running_max",
     "running_min",
     "running_sum",

@@ -7,11 +7,12 @@ one row then touches one line of memory.
 """
 
 from indicators.bounds import Freedom, Window
-from indicators.declare import Missing, State, Value, inline, operator
+from indicators.declare import SEEN, Missing, State, Value, forever, inline, operator
 from indicators.operators.windows import finite
 
 HEAD, MEAN, SQUARES, CUBES, FOURTHS = 1, 2, 3, 4, 5
 VARIANCE_RING, MOMENT_RING = 4, 6
+START, LINE_MEAN, LINE_JOINT, LINE_SQUARES = 1, 2, 3, 4
 
 
 @operator(
@@ -122,3 +123,21 @@ def rolling_moments(s: State, x: Value, window: Window) -> tuple[float, float, f
         )
         s[cell], s[cell + 1], s[cell + 2], s[cell + 3] = late, late2, late3, late4
     return mean, second, third, fourth
+
+
+@operator(state=lambda: 4, memory=forever, outputs=3)
+def running_line(s: State, x: Value) -> tuple[float, float, float]:
+    """Mean of all values so far, their co-moment with time, and their squares about the mean.
+
+    The least-squares slope over n values is the co-moment over `n * (n**2 - 1) / 12`.
+    Error: n ulps of each over n values that are measured from the first one.
+    """
+    count = s[SEEN]
+    if count == 1.0:
+        s[START] = x
+    x -= s[START]
+    gap = x - s[LINE_MEAN]
+    s[LINE_MEAN] += gap / count
+    s[LINE_JOINT] += 0.5 * (count - 1.0) * gap
+    s[LINE_SQUARES] += gap * (x - s[LINE_MEAN])
+    return s[START] + s[LINE_MEAN], s[LINE_JOINT], s[LINE_SQUARES]

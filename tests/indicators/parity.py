@@ -13,7 +13,13 @@ import pandas as pd
 
 from indicators.catalogue import CATALOGUE, Indicator
 from indicators.series import Series
-from tests.indicators import parity_classic, parity_lines, parity_momentum, parity_volume
+from tests.indicators import (
+    parity_candles,
+    parity_classic,
+    parity_lines,
+    parity_momentum,
+    parity_volume,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the oracle's own, at import and below
@@ -27,6 +33,7 @@ pandas_ta_classic.Imports["talib"] = False
 
 UNCOMPARED = {
     **{name: "a word of ours" for name in CATALOGUE if not CATALOGUE[name].naming},
+    **parity_candles.UNCOMPARED,
     **parity_volume.UNCOMPARED,
 }
 """Indicators that have no oracle, each with its reason."""
@@ -72,22 +79,20 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "rsi": [{}, {"length": 2}, {"mamode": "ema", "drift": 3}, {"mamode": "sma"}],
     "slope": [{}, {"length": 5}, {"as_angle": True}, {"as_angle": True, "to_degrees": True}],
     "sma": [{}, {"length": 200}],
-    "stdev": [{}, {"length": 5, "ddof": 0}, {"length": 200}],
     "stoch": [{}, {"k": 5, "d": 2, "smooth_k": 1}, {"mamode": "ema"}],
     "stochrsi": [{}, {"length": 9, "rsi_length": 21, "k": 5, "d": 2}],
     "supertrend": [{}, {"length": 14, "multiplier": 1.5, "atr_length": 5}],
     "tema": [{}, {"length": 33}],
     "true_range": [{}, {"prenan": True, "drift": 2}],
-    "variance": [{}, {"length": 5, "ddof": 0}],
     "vwma": [{}, {"length": 50}],
     "willr": [{}, {"length": 100}],
     "wma": [{}, {"asc": False}, {"length": 100}],
-    "zscore": [{}, {"length": 10, "std": 2.0}],
     **parity_classic.PARAMETERS,
     **parity_lines.PARAMETERS,
     **parity_momentum.PARAMETERS,
     **parity_volume.PARAMETERS,
 }
+PARAMETERS |= parity_candles.PARAMETERS
 
 RELATIVE, SCALED = 1e-9, 1e-12
 """A result may differ by this share of itself, plus this share of the column's median."""
@@ -99,6 +104,7 @@ ALLOWANCE: dict[str, float] = {
     **parity_classic.ALLOWANCE,
     **parity_momentum.ALLOWANCE,
 }
+ALLOWANCE |= parity_candles.ALLOWANCE
 """Indicators whose SCALED is another, each with its reason."""
 
 
@@ -106,6 +112,7 @@ UNTIED = parity_classic.UNTIED | parity_lines.UNTIED
 """Indicators that turn at a tie, which rounding decides: compared where there is none."""
 
 ORACLES: dict[str, Callable[..., pd.DataFrame]] = {
+    **parity_candles.ORACLES,
     **parity_classic.ORACLES,
     **parity_lines.ORACLES,
     **parity_momentum.ORACLES,

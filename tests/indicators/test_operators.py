@@ -19,6 +19,7 @@ ROWS = 300
 LONG_ROWS = 1_000_000
 WILD_ROW, WILD_TICK = 500, 1e13
 WINDOWS = (1, 2, 7, 20)
+SHARE = Fraction(0.3)
 SCALES = {"price": 100.0, "level 1e9": 1e9, "tiny": 1e-7}
 
 
@@ -63,6 +64,12 @@ def reach(part: list[Fraction]) -> float:
     return float(max(abs(value - mean) for value in part))
 
 
+def quantile(part: list[Fraction]) -> Fraction:
+    at, ordered = SHARE * (len(part) - 1), sorted(part)
+    low = math.floor(at)
+    return ordered[low] + (at - low) * (ordered[min(low + 1, len(part) - 1)] - ordered[low])
+
+
 type Meaning = Callable[[list[Fraction]], Fraction]
 type Bound = Callable[[list[Fraction]], float]
 
@@ -79,6 +86,11 @@ ORACLES: dict[str, tuple[Callable[[int], Series], Meaning, Bound]] = {
     ),
     "rolling_max": (lambda n: o.rolling_max(CLOSE, n), max, lambda _: 0.0),
     "rolling_min": (lambda n: o.rolling_min(CLOSE, n), min, lambda _: 0.0),
+    "rolling_quantile": (
+        lambda n: o.rolling_quantile(CLOSE, n, float(SHARE)),
+        quantile,
+        lambda part: len(part) * ULP * float(max(part) - min(part)) + 2 * ULP * float(max(part)),
+    ),
     "rolling_rising_sum": (
         lambda n: o.rolling_rising_sum(CLOSE, n),
         lambda part: sum(((k + 1) * v for k, v in enumerate(part)), Fraction(0)),

@@ -11,7 +11,6 @@ from tests.conftest import shared_data
 
 NAMES_LEAST = 266
 ABSENT = {
-    "cdl_pattern": "a choice of patterns; each pattern has a name of its own",
     "ma": "a choice of averages, which every `mamode` is",
 }
 """Names that are no indicators, each with its reason."""
