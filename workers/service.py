@@ -72,7 +72,8 @@ class WorkerService(mode.Service):
     async def on_first_start(self) -> None:
         """Agree with the fleet on its shape, and compile, before anything is owned."""
         await asyncio.to_thread(agree, self.link, self.keys, self.settings)
-        await asyncio.to_thread(warm, self.program)
+        took_s = await asyncio.to_thread(warm, self.program)
+        logger.info("kernels ready", took_s=round(took_s, 1))
 
     async def on_start(self) -> None:
         """Start the services, each of which stops before those that started before it."""
