@@ -183,6 +183,44 @@ def test_fleet_up_grows_to_the_load_restarts_the_dead_and_shrinks_without_flappi
                 up.kill()  # its workers go with it
 
 
+@pytest.mark.timeout(280)
+def test_the_ledger_equals_the_replay_while_the_fleet_grows_shrinks_and_things_die(
+    server: Server, tmp_path: Path
+) -> None:
+    with fleet(server, tmp_path, CONFIG) as running, (tmp_path / "up.log").open("wb") as log:
+        up = subprocess.Popen(
+            [*running.command("up"), "--min", "1", "--max", "3"], stderr=log, stdout=log
+        )
+        try:
+            wait_until(lambda: "" not in running.owners(), "every shard has an owner")
+            load = Load(running, NAMES)
+            for turn in range(16):
+                load.push(8_000)
+                time.sleep(0.5)  # the pace of the load
+                if turn in (5, 11):
+                    server.kill()
+                    server.start()
+                elif turn in (8, 13):
+                    subprocess.run(["kill", "-9", children(up.pid)[-1]], check=True)
+            running.await_caught_up(PATIENCE_S)
+            text = (tmp_path / "up.log").read_text()
+            sizes = [event["now"] for event in events(text, "workers scaled")]
+            assert max(sizes) > 1, sizes
+            wait_until(
+                lambda: events((tmp_path / "up.log").read_text(), "workers scaled")[-1]["now"] == 1,
+                "the fleet has shrunk",
+                PATIENCE_S,
+            )
+            assert running.counts()["applied"] == len(load.rows) == running.counts().total()
+            running.assert_no_holes()
+            expected = running.replayed([load.write(tmp_path / "ticks.csv")])["values"]
+            assert same_content(running.published("values")) == same_content(expected)
+            assert "Diverged" not in text
+        finally:
+            up.terminate()
+            assert up.wait(30) == 0
+
+
 def children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
