@@ -219,7 +219,7 @@ class DataPlane:
             self._snapshot_if_due(run)
         if batches:
             run.silence_s = 0.0
-            self._process(run, batches, row_s)
+            self._process(run, _up_to_control(batches), row_s)
         elif run.reads:
             run.silence_s += elapsed_s
             self._tick_clock(run)
@@ -357,6 +357,12 @@ class DataPlane:
         self.meters.pop(run.shard, None)
         self._metrics.forget(run.shard)
         self._wire.shut(run.shard)
+
+
+def _up_to_control(batches: Sequence[Batch]) -> Sequence[Batch]:
+    """The batches up to the first deployment: what follows it is read again, under it."""
+    ends = (number for number, batch in enumerate(batches, start=1) if batch.control is not None)
+    return batches[: next(ends, len(batches))]
 
 
 def _total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:

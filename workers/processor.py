@@ -55,10 +55,13 @@ def advance(program: Program, state: ShardState, batch: Batch, now_ns: int) -> O
     state.grow()
     repeated = seen(state.dedupe, batch.key)
     admitted = state.shedding.admit(batch.slot, state.symbols.names)
-    kept = np.flatnonzero(~repeated & admitted)
-    before, dropped = state.shedding.shed, int(np.count_nonzero(~repeated & ~admitted))
-    slots, ts = batch.slot[kept], batch.ts[kept]
-    price, size = batch.price[kept], batch.size[kept]
+    taken = admitted & ~repeated
+    before, dropped = state.shedding.shed, int(np.count_nonzero(~admitted & ~repeated))
+    slots, ts, price, size = batch.slot, batch.ts, batch.price, batch.size
+    kept = None  # which rows these are; None for all of them, as nearly always
+    if not taken.all():
+        kept = np.flatnonzero(taken)
+        slots, ts, price, size = slots[kept], ts[kept], price[kept], size[kept]
     is_tick = slots >= 0
     late = is_tick.copy()
     output = Output()
@@ -73,7 +76,8 @@ def advance(program: Program, state: ShardState, batch: Batch, now_ns: int) -> O
     if not program.feeds:
         late[:] = False
     for part, row in _in_log_order(run):
-        cause = int(kept[part.rows.row[row]])
+        at = part.rows.row[row]
+        cause = int(at if kept is None else kept[at])
         _publish(part, row, batch, cause, state, now_ns, output)
     ticks, late_count = int(np.count_nonzero(is_tick)), int(np.count_nonzero(late))
     output.counts = {

@@ -6,8 +6,7 @@ import pytest
 
 from indicators import CATALOGUE, Plan, frame
 from tests.indicators.market import markets, untied
-from tests.indicators.parity import cases, differences, expected
-from tests.indicators.parity_lines import UNTIED
+from tests.indicators.parity import UNTIED, cases, differences, expected
 
 
 @pytest.mark.parametrize(("name", "given"), cases(), ids=lambda part: str(part).strip("{}"))
