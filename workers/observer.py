@@ -128,7 +128,7 @@ class Observer:
                 if self._told.get(name, (0, ""))[0] != level:
                     entry = {"of": name, "level": level, "reason": reason}
                     pipe.xadd(self._keys.pressure_log, entry, maxlen=LOG_ENTRIES_MAX)
-                    logger.info("pressure changed", of=name, level=level, reason=reason)
+                    logger.info("pressure changed", of=name, pressure=level, reason=reason)
             if is_first and self._is_news(answer):
                 entry = {"workers": len(view.peers), "reason": answer.reason}
                 pipe.xadd(self._keys.decisions, entry, maxlen=LOG_ENTRIES_MAX)
