@@ -16,7 +16,7 @@ COMMANDS = {
     "status": "workers.commands.status",
     "indicators": "workers.commands.indicators",
     "vet": "workers.commands.vet",
-    "script": "workers.commands.script",
+    "script": "workers.commands.deploy",
     "doctor": "workers.commands.doctor",
 }
 

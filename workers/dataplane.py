@@ -22,6 +22,7 @@ from workers.backoff import Backoff
 from workers.clock import due_clock
 from workers.metrics import Metrics
 from workers.processor import advance
+from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
 from workers.takeover import ShardRun, obey
 
@@ -64,6 +65,7 @@ class DataPlane:
         wire: Wire,
         metrics: Metrics,
         background: Executor,
+        keeper: ScriptKeeper,
         on_gone: Callable[[str, bool], None],
     ) -> None:
         self.commands: SimpleQueue[Take | Give] = SimpleQueue()
@@ -72,6 +74,7 @@ class DataPlane:
         self._wire = wire
         self._metrics = metrics
         self._background = background
+        self._keeper = keeper
         self._on_gone = on_gone
         self._backoff = Backoff()
         self.caught_up = True  # whether the last read came back with less than was asked for
@@ -177,8 +180,10 @@ class DataPlane:
                 self._leave(run)
                 return
             if run.control is not None:
-                self._switch(run)
+                if len(run.host.lost) <= run.host.found.qsize():  # a search uses the run's line
+                    self._switch(run)
                 return
+            self._keeper.tend(run)
             self._snapshot_if_due(run)
         if batches:
             run.silence_s = 0.0
@@ -192,7 +197,11 @@ class DataPlane:
         state, prev = run.state, run.state.upto
         entries, seq, seq_values = state.entries, state.signal_seq, state.value_seq
         now_ns = time_ns()
-        outputs = [advance(run.program, state, batch, now_ns) for batch in batches]
+        outputs = []
+        for batch in batches:
+            after = state.upto
+            outputs.append(advance(run.program, state, batch, now_ns, run.host))
+            self._keeper.judge(run, outputs[-1], after)
         run.pending = Commit(
             shard=run.shard,
             fence=run.lease.fence,
@@ -239,6 +248,8 @@ class DataPlane:
         old = monotonic() - run.snapshot_at > worker.snapshot_s
         if run.uploading or not news or not (old or news >= SNAPSHOT_ENTRIES):
             return
+        if not self._keeper.collected(run):
+            return
         run.snapshot_at, run.snapshot_entries, run.uploading = monotonic(), run.state.entries, True
         self._background.submit(self._upload, run, run.capsule())
 
@@ -262,10 +273,13 @@ class DataPlane:
     def _switched(self, run: ShardRun) -> None:
         try:
             assert run.control is not None
-            obey(run, run.control, self._settings.worker)
-            run.log.save_snapshot(run.lease.fence, run.capsule())
+            obey(run, run.control, self._settings.worker, self._keeper.bench)
+            run.host.prepare(run.state.scripts, run.state.symbols.names)
+            if self._keeper.collected(run):
+                run.log.save_snapshot(run.lease.fence, run.capsule())
         except Exception as error:
             logger.exception("deployment failed", shard=run.shard)
+            self._keeper.forget(run)
             self._on_gone(run.shard, not isinstance(error, StreamError))
         else:
             run.control = None
@@ -273,7 +287,8 @@ class DataPlane:
 
     def _leave(self, run: ShardRun) -> None:
         """Snapshot and release at a batch boundary."""
-        run.log.save_snapshot(run.lease.fence, run.capsule())
+        if self._keeper.collected(run):
+            run.log.save_snapshot(run.lease.fence, run.capsule())
         self._forget(run)
         run.log.release(run.lease.fence, successor=run.successor or "", reserve_ms=RESERVE_MS)
         logger.info("shard released", shard=run.shard, successor=run.successor)
@@ -289,6 +304,7 @@ class DataPlane:
     def _forget(self, run: ShardRun) -> None:
         del self._runs[run.shard]
         self._wire.shut(run.shard)
+        self._keeper.forget(run)
 
 
 def _total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -40,6 +40,10 @@ class Metrics:
         self.takeovers = counter("takeovers", "Shards taken, by what was found.", "from_state")
         self.reconnects = counter("reconnects", "Connections to the server made anew.")
         self.busy = counter("busy_seconds", "Seconds spent on processing, not on waiting.")
+        self.script_seconds = counter("script_seconds", "CPU seconds of users' scripts.", "script")
+        self.script_quarantined = gauge(
+            "script_quarantined", "Shards on which a script is in quarantine.", "script"
+        )
         self.shards = gauge("shards_owned", "Shards that this worker owns.")
         self.lag_entries = gauge("lag_entries", "Entries not yet committed.", "shard")
         self.lag_seconds = gauge("lag_seconds", "Age of the oldest uncommitted entry.", "shard")

@@ -25,6 +25,7 @@ from workers.membership import Membership
 from workers.metrics import Metrics
 from workers.placement import place
 from workers.program import Program
+from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
 from workers.takeover import take_over
 
@@ -57,15 +58,22 @@ class Ownership:
         program: Program,
         metrics: Metrics,
         background: Executor,
+        keeper: ScriptKeeper,
     ) -> None:
         self.name = name
         self.plane = DataPlane(
-            settings, Wire(link, keys, shards=settings.shards), metrics, background, self._gone
+            settings,
+            Wire(link, keys, shards=settings.shards),
+            metrics,
+            background,
+            keeper,
+            self._gone,
         )
         self._settings, self._link, self._keys = settings, link, keys
         self._program, self._metrics, self._background = program, metrics, background
         self._shards = [*map(str, range(settings.shards)), *settings.sources]
         self._membership = Membership(link, keys, name, alive_ms=settings.worker.lease_ms)
+        self._keeper = keeper
         self._holdings: dict[str, Holding] = {}
         self._resting: dict[str, float] = {}
         self._wanted: frozenset[str] = frozenset()
@@ -149,7 +157,7 @@ class Ownership:
         """Bring the shard's state up to its committed entry, then let it be processed."""
         started = monotonic()
         try:
-            run = take_over(log, lease, self._program, self._settings.worker)
+            run = take_over(log, lease, self._program, self._settings.worker, self._keeper.bench)
         except Exception as error:
             logger.exception("take-over failed", shard=lease.shard)
             self._gone(lease.shard, rest=not isinstance(error, StreamError))

@@ -5,11 +5,14 @@ from time import monotonic
 
 import structlog
 
-from streams.log import ShardLog
+from streams.log import SCRIPT, ShardLog
 from streams.records import ZERO, Commit, Control, EntryId, Lease, Snapshot
 from streams.symbols import SymbolTable
 from workers.processor import advance
 from workers.program import Program
+from workers.scripting.bench import Bench
+from workers.scripting.host import ScriptHost
+from workers.scripting.lifecycle import deploy, replay_decided
 from workers.settings import WorkerSettings
 from workers.state import CAPSULE_VERSION, ShardState, SnapshotError
 
@@ -38,6 +41,7 @@ class ShardRun:
     control: Control | None = None  # a deployment to obey before the next read
     successor: str | None = None  # set when the shard is to be given up
     uploading: bool = False
+    host: ScriptHost = field(default_factory=ScriptHost)
 
     @property
     def shard(self) -> str:
@@ -57,28 +61,32 @@ class ShardRun:
 
 
 def take_over(
-    log: ShardLog, lease: Lease, configured: Program, settings: WorkerSettings
+    log: ShardLog, lease: Lease, configured: Program, settings: WorkerSettings, bench: Bench
 ) -> ShardRun:
     """The shard as its last owner left it, ready to go on behind the committed entry.
 
     A shard that was never owned starts with the `configured` program; where the log asks for
     another than that, a deployment is appended and takes effect when it is read.
-    Raises: Fenced, Unavailable, Diverged, SettingsError (a program of a newer release).
+    Raises: Fenced, Unavailable, Diverged, SettingsError (a program of a newer release), Untrusted.
     """
     snapshot = log.load_snapshot()
-    run = _resume(log, lease, snapshot, configured, settings)
+    run = _resume(log, lease, snapshot, configured, settings, bench)
     log.open(run.state.symbols)
-    for batch in log.replay(run.state.upto, lease.cursor):
-        advance(run.program, run.state, batch, now_ns=0)
-        if batch.control is not None:
-            obey(run, batch.control, settings)
+    log.forget_script_decisions(lease.cursor)
+    try:
+        broken = replay_decided(run, lease.cursor, settings, bench)
+        run.host.collect(run.state.scripts)
+    finally:
+        run.host.close()
     state = run.state
     reached = (state.upto, state.entries, state.signal_seq, state.value_seq)
     published = (lease.cursor, lease.entries, lease.seq, lease.seq_values)
-    if snapshot is not None and reached != published:
+    if snapshot is not None and reached != published and not broken:
         raise Diverged(f"shard {lease.shard}: replay reached {reached}, published was {published}")
     state.upto, state.entries, state.signal_seq, state.value_seq = published
-    if snapshot is None:
+    run.host = bench.live()
+    run.host.prepare(state.scripts, state.symbols.names)
+    if snapshot is None or broken:
         log.save_snapshot(lease.fence, run.capsule())
     if run.program.digest != configured.digest:
         log.add_deploy(lease.fence, PLANS, configured.payload)
@@ -92,17 +100,19 @@ def _resume(
     snapshot: Snapshot | None,
     configured: Program,
     settings: WorkerSettings,
+    bench: Bench,
 ) -> ShardRun:
+    host = bench.replaying()
     if snapshot is not None:
         try:
-            program, state = ShardState.load(snapshot.payload, settings.symbols_max)
+            program, state = ShardState.load(snapshot.payload, settings.symbols_max, bench.trust)
         except SnapshotError as error:
             logger.error("snapshot refused", shard=lease.shard, reason=str(error))
         else:
-            return ShardRun(log, lease, program, state)
+            return ShardRun(log, lease, program, state, host=host)
     if lease.cursor != ZERO:
         logger.warning("no snapshot: rebuilding from the retained log", shard=lease.shard)
-    return ShardRun(log, lease, configured, new_state(configured, settings))
+    return ShardRun(log, lease, configured, new_state(configured, settings), host=host)
 
 
 def new_state(program: Program, settings: WorkerSettings) -> ShardState:
@@ -110,8 +120,11 @@ def new_state(program: Program, settings: WorkerSettings) -> ShardState:
     return ShardState.new(program, SymbolTable(settings.symbols_max), settings.dedupe_window)
 
 
-def obey(run: ShardRun, control: Control, settings: WorkerSettings) -> None:
+def obey(run: ShardRun, control: Control, settings: WorkerSettings, bench: Bench) -> None:
     """Let a deployment take effect: new plans first see all history that the log retains."""
+    if control.kind == SCRIPT:
+        deploy(run, control, settings, bench)
+        return
     if control.kind != PLANS:
         logger.warning("deployment of an unknown kind", shard=run.shard, kind=control.kind)
         return
