@@ -35,6 +35,11 @@ class ReplyBuffer:
             raise Unavailable("the server closed the connection in the middle of a reply")
         self.end += received
 
+    def await_some(self) -> None:
+        """Wait until there is something to read."""
+        if self.start == self.end:
+            self.fill()
+
     def line(self) -> bytes:
         """The next line, without its end."""
         while (size := self._window().find(CRLF)) < 0:

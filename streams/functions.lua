@@ -114,19 +114,23 @@ end
 
 local OUTPUTS = 3  -- keys 3, 4, 5: signals, values, deadletter
 
-local function publish(keys, counts, outputs, trim_before)
+-- keeps: for each output none, or the id and the number of entries that bound it.
+local function publish(keys, counts, outputs, keeps)
   for name, amount in pairs(counts) do
     redis.call('HINCRBY', keys[2], 'count:' .. name, string.format('%d', amount))
   end
   for output = 1, OUTPUTS do
     local key = keys[2 + output]
     for _, fields in ipairs(outputs[output]) do redis.call('XADD', key, '*', unpack(fields)) end
-    if trim_before ~= '' then redis.call('XTRIM', key, 'MINID', '~', trim_before) end
+    if keeps[output] then
+      redis.call('XTRIM', key, 'MINID', '~', keeps[output][1])
+      redis.call('XTRIM', key, 'MAXLEN', '~', keeps[output][2])
+    end
   end
 end
 
--- args: fence group prev new entries seq seq_values trim_before counts outputs
--- counts is a JSON object, outputs a JSON list of signals, values and dead letters, each a list of
+-- args: fence group prev new entries seq seq_values keeps counts outputs
+-- keeps is a JSON list, counts a JSON object, outputs a JSON list of signals, values and dead letters, each a list of
 -- flat lists of texts: in one piece they cost half of what they do as arguments of their own.
 local function commit(keys, args)
   local ticks, shard = keys[1], keys[2]
@@ -143,11 +147,12 @@ local function commit(keys, args)
   end
   if not id_less(cursor, new) then return 'ERROR the cursor cannot move back to ' .. new end
   local entries = string.format('%d', tonumber(held[4] or '0') + tonumber(args[5]))
-  local counts, outputs = cjson.decode(args[9]), cjson.decode(args[10])
+  local keeps, counts = cjson.decode(args[8]), cjson.decode(args[9])
+  local outputs = cjson.decode(args[10])
   local failed = move_group(ticks, args[2], new, entries)  -- the one write that may be refused
   if failed then return 'ERROR ' .. failed end
 
-  publish(keys, counts, outputs, args[8])
+  publish(keys, counts, outputs, keeps)
   redis.call('HSET', shard, 'cursor', new, 'entries', entries,
     'seq', string.format('%d', args[6] + #outputs[1]),
     'seq_values', string.format('%d', args[7] + #outputs[2]))

@@ -88,6 +88,10 @@ class Keys:
         """Stream of every decision about who may deploy what."""
         return f"{self.name}:audit"
 
+    def shed(self, shard: str | int) -> str:
+        """Stream of shedding decisions, each with the log entry behind which it holds."""
+        return self._of("shed", shard)
+
     @property
     def workers(self) -> str:
         """Sorted set of live workers by heartbeat."""
@@ -102,6 +106,26 @@ class Keys:
     def topology(self) -> str:
         """Hash of shard count and schema version."""
         return f"{self.name}:topology"
+
+    @property
+    def pressure(self) -> str:
+        """Hash of the pressure on each shard, and on the fleet in the field `fleet`."""
+        return f"{self.name}:pressure"
+
+    @property
+    def pressure_log(self) -> str:
+        """Stream of the changes of pressure."""
+        return f"{self.name}:pressure:log"
+
+    @property
+    def ledger(self) -> str:
+        """Stream of what was shed, tier by tier, with exact counts."""
+        return f"{self.name}:ledger"
+
+    @property
+    def decisions(self) -> str:
+        """Stream of how many workers were required, and why."""
+        return f"{self.name}:decisions"
 
     @property
     def wake(self) -> str:

@@ -13,6 +13,7 @@ from streams.records import (
     ZERO,
     Batch,
     Commit,
+    Control,
     Decision,
     EntryId,
     Lag,
@@ -25,6 +26,7 @@ from streams.wire import COUNT, Wire
 
 SCRIPT = "script"  # the kind of an entry that deploys a script, or decides about one
 AFTER = "after"  # the field that says behind which entry a decision holds
+OUTPUT_ENTRIES_MAX = 10_000_000  # of one output stream of one shard, however young
 TRIM_TRIES = 3  # a group may join between the look at the groups and the trim
 
 
@@ -126,6 +128,23 @@ class ShardLog:
             with translation():
                 self._link.client.xdel(self._keys.script_decisions(self.shard), *unmade)
 
+    def add_shed(self, fence: int, payload: bytes) -> EntryId:
+        """Append a shedding decision to the shard's stream of them."""
+        words = ("deploy", "shed", "payload", payload)
+        keys = [self._keys.shed(self.shard), self._hash]
+        return EntryId.parse(
+            answer(call(self._link, "append", keys, (fence, *words)), self.shard)[1]
+        )
+
+    def decisions(self, after: EntryId) -> list[Control]:
+        """The shedding decisions behind this one, in order."""
+        with translation():
+            found = self._link.client.xrange(self._keys.shed(self.shard), f"({after}", "+")
+        return [
+            Control(EntryId.parse(entry), fields[b"deploy"].decode(), fields[b"payload"])
+            for entry, fields in found
+        ]
+
     def save_snapshot(self, fence: int, snapshot: Snapshot) -> bool:
         """Store a snapshot; False when a newer one is there already.
 
@@ -157,6 +176,24 @@ class ShardLog:
             if word == "OK":
                 return int(rest[0])
         return 0
+
+    def trim_outputs(self, *, signals_ms: int, values_ms: int) -> None:
+        """Drop what was published longer ago, and the oldest beyond `OUTPUT_ENTRIES_MAX`.
+
+        Age is by the server's clock. Dead letters are kept as long as signals.
+        """
+        keys, shard = self._keys, self.shard
+        kept_ms = {
+            keys.signals(shard): signals_ms,
+            keys.values(shard): values_ms,
+            keys.deadletter(shard): signals_ms,
+        }
+        with translation():
+            seconds, _ = self._link.client.time()
+            for key, age_ms in kept_ms.items():
+                oldest = max(0, int(seconds) * 1_000 - age_ms)
+                self._link.client.xtrim(key, minid=oldest)
+                self._link.client.xtrim(key, maxlen=OUTPUT_ENTRIES_MAX)
 
     def lag(self) -> Lag:
         """How far the cursor is behind; never unknown."""

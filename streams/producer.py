@@ -15,7 +15,9 @@ from redis.backoff import NoBackoff
 
 from streams.connection import CONNECT_S, REPLY_S, SERVER_ERRORS, translated
 from streams.errors import Refused, StreamError
-from streams.keys import Keys, shard_of
+from streams.heed import Heed
+from streams.keys import DEFAULT_NAME, Keys, shard_name, shard_of
+from streams.pace import Pace
 from streams.records import EntryId, Floats, Ints
 
 FRAME_ROWS = 1000
@@ -69,6 +71,9 @@ class TickProducer:
     reply adds nothing. Sequence numbers start at a random place, far from any other producer's:
     when two meet in a millisecond, all of the later one's entries are refused and get new ids,
     and none of them changes places. The buffer is bounded: `send` waits when it is full.
+
+    It slows down while the fleet called `heeds` (or a shard that it pushes to) is under pressure;
+    None pushes at full speed whatever happens, and leaves the fleet to shed.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class TickProducer:
         shards: int = 16,
         linger_s: float = LINGER_S,
         retry_s: float = RETRY_S_MAX,
+        heeds: str | None = DEFAULT_NAME,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client = redis.asyncio.Redis.from_url(
@@ -87,6 +93,7 @@ class TickProducer:
             socket_connect_timeout=CONNECT_S,
         )
         self._keys, self._shards = Keys(), shards
+        self._heed = None if heeds is None else Heed(self._client, Keys(heeds), now)
         self._linger_s, self._retry_s, self._now = linger_s, retry_s, now
         self._rows: dict[int, list[Row]] = {}
         self._count = 0
@@ -107,6 +114,11 @@ class TickProducer:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    @property
+    def pace(self) -> Pace | None:
+        """The share of its full speed that the pressure leaves it, None where it heeds none."""
+        return None if self._heed is None else self._heed.pace
 
     async def send(
         self,
@@ -137,6 +149,7 @@ class TickProducer:
         home = np.array([shard_of(symbol, self._shards) for symbol in ticks.symbols], np.int64)
         homes = home[ticks.symbol]
         async with self._flushing:
+            started = time.monotonic()
             await asyncio.gather(
                 *(
                     self._store(
@@ -146,14 +159,18 @@ class TickProducer:
                     for shard in np.unique(homes).tolist()
                 )
             )
+            await self._yield(time.monotonic() - started)
 
     async def flush(self) -> None:
         """Store what is in the buffer; raises Unavailable if that takes longer than `retry_s`."""
         async with self._flushing:
+            started = time.monotonic()
             rows, self._rows, self._count = self._rows, {}, 0
             await asyncio.gather(
                 *(self._store(self._keys.ticks(shard), self.pack(of)) for shard, of in rows.items())
             )
+            if rows:
+                await self._yield(time.monotonic() - started)
 
     async def close(self) -> None:
         """Store the rest and hang up."""
@@ -182,6 +199,12 @@ class TickProducer:
             trades,
         )
         return [plain_fields(*row) for row in zip(*columns, strict=True)]
+
+    async def _yield(self, sending_s: float) -> None:
+        """Pause as the pressure asks for."""
+        if self._heed is not None:
+            shards = [shard_name(key) for key in self._last]
+            await self._heed.pause(shards, sending_s)
 
     async def _flush_now_and_then(self) -> None:
         while True:

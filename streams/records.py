@@ -96,12 +96,20 @@ class Batch:
         return len(self.slot)
 
 
+class Keep(NamedTuple):
+    """What bounds an output stream: entries before `since` go, and the oldest above `entries`."""
+
+    since: EntryId
+    entries: int
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """What one batch did: outputs, and the move of the cursor from `prev` to `new`.
 
     `seq` and `seq_values` say how many entries the shard ever published before this one: the
-    server refuses a commit that was built on another count.
+    server refuses a commit that was built on another count. `keeps` trims signals, values and
+    dead letters, in this order; left out, nothing is trimmed.
     """
 
     shard: str
@@ -115,7 +123,7 @@ class Commit:
     counts: Mapping[str, int] = field(default_factory=dict)
     seq: int = 0
     seq_values: int = 0
-    trim_before: EntryId | None = None
+    keeps: Sequence[Keep] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +183,11 @@ class Exchange:
 
     `batches` holds, for each shard with news, its batches in order; `lost` the shards whose
     commit was refused and why (their batches are left out); `repeated` counts commits that the
-    server had already done.
+    server had already done. `waited_s` of the round trip went by until there was something to
+    read: the rest was work.
     """
 
     batches: Mapping[str, tuple[Batch, ...]]
     lost: Mapping[str, StreamError]
     repeated: int
+    waited_s: float = 0.0

@@ -107,9 +107,13 @@ class Wire:
         line.send(sent, REPLY_S + block_ms / 1000)
         lost: dict[str, StreamError] = {}
         repeated = sum(self._commit_reply(line.buffer, commit, lost) for commit in commits)
+        asked = time.monotonic()
+        if cursors:
+            line.buffer.await_some()
+        waited_s = time.monotonic() - asked
         batches = self._read_reply(line.buffer, cursors, lost) if cursors else {}
         kept = {shard: got for shard, got in batches.items() if shard not in lost}
-        return Exchange(kept, lost, repeated)
+        return Exchange(kept, lost, repeated, waited_s)
 
     def _exchange_clustered(
         self,
@@ -128,12 +132,14 @@ class Wire:
             self._commit_reply(line.buffer, commit, lost)
             for line, commit in zip(lines, commits, strict=True)
         )
+        waited_s = 0.0
         while True:
             batches = self._look(cursors, count, lost)
             if batches or not cursors or time.monotonic() >= deadline:
                 kept = {shard: got for shard, got in batches.items() if shard not in lost}
-                return Exchange(kept, lost, repeated)
+                return Exchange(kept, lost, repeated, waited_s)
             time.sleep(POLL_S)
+            waited_s += POLL_S
 
     def _look(
         self, cursors: Mapping[str, EntryId], count: int, lost: dict[str, StreamError]
@@ -164,7 +170,7 @@ class Wire:
         words += [keys.shard(shard), keys.signals(shard), keys.values(shard)]
         words += [keys.deadletter(shard), commit.fence, keys.group, str(commit.prev)]
         words += [str(commit.new), commit.entries, commit.seq, commit.seq_values]
-        words.append("" if commit.trim_before is None else str(commit.trim_before))
+        words.append(orjson.dumps([(str(keep.since), str(keep.entries)) for keep in commit.keeps]))
         words += [orjson.dumps(counts), orjson.dumps(outputs, default=bytes.decode)]
         return packed(words)
 

@@ -1,8 +1,17 @@
 """The wake channel: a released shard, or a worker that leaves, is heard at once."""
 
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 from streams.connection import Link, translation
+
+
+class Released(NamedTuple):
+    """A shard that its owner gave up, and for whom; no shard where a worker left."""
+
+    shard: str = ""
+    successor: str = ""
 
 
 class Bell:
@@ -12,14 +21,14 @@ class Bell:
         self._link, self._channel = link, channel
         self._subscription: Any = None
 
-    def wait(self, seconds: float) -> None:
-        """Return when somebody rang, or after `seconds`. Raises: Unavailable."""
+    def wait(self, seconds: float) -> Released | None:
+        """What was released, as soon as it is, or None after `seconds`. Raises: Unavailable."""
         with translation():
             try:
                 if self._subscription is None:
                     self._subscription = self._link.client.pubsub(ignore_subscribe_messages=True)
                     self._subscription.subscribe(self._channel)
-                self._subscription.get_message(timeout=seconds)
+                return _read(self._subscription.get_message(timeout=seconds))
             except BaseException:
                 self.close()
                 raise
@@ -29,3 +38,13 @@ class Bell:
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
+
+
+def _read(message: Any) -> Released | None:
+    if message is None:
+        return None
+    try:
+        told = orjson.loads(message["data"])
+        return Released(told["shard"], told["next"])
+    except (orjson.JSONDecodeError, TypeError, KeyError):
+        return Released()  # the name of a worker that left

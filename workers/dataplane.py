@@ -16,19 +16,28 @@ import structlog
 
 from streams import deadletter
 from streams.errors import StreamError, Unavailable
-from streams.records import Batch, Commit, Exchange, Snapshot
+from streams.records import Batch, Commit, EntryId, Exchange, Keep, Snapshot
 from streams.wire import Wire
 from workers.backoff import Backoff
 from workers.clock import due_clock
+from workers.memory import free_bytes
+from workers.meter import Meter
 from workers.metrics import Metrics
+from workers.pressure import ReadSize, entries_max, rows_max
 from workers.processor import advance
+from workers.run import ShardRun
 from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
-from workers.takeover import ShardRun, obey
+from workers.shedder import Shedder
+from workers.takeover import obey
 
 BLOCK_MS = 50  # how long a read waits for ticks, and so how late a command is heard
 IDLE_S = 0.05
+TRIM_EVERY_S = 10.0
 SNAPSHOT_ENTRIES = 200_000  # so many entries of replay, about a second of it, make a snapshot due
+READ_SIZE = ReadSize(rows_max=20_000)  # of frames; plain entries are bounded by their number
+WEIGH_S = 0.25  # how often a shard's lag is held against the objective
+LOOK_S = 5.0  # how often the free memory is looked at
 RESERVE_MS = 500  # how long a released shard waits for its successor alone
 SILENCE_S_MAX = 1.0  # the most that one turn of the loop counts as silence of a feed
 NS_PER_MS = 1_000_000
@@ -66,8 +75,10 @@ class DataPlane:
         metrics: Metrics,
         background: Executor,
         keeper: ScriptKeeper,
+        shedder: Shedder,
         on_gone: Callable[[str, bool], None],
     ) -> None:
+        self._shedder = shedder
         self.commands: SimpleQueue[Take | Give] = SimpleQueue()
         self._runs: dict[str, ShardRun] = {}
         self._settings = settings
@@ -77,6 +88,8 @@ class DataPlane:
         self._keeper = keeper
         self._on_gone = on_gone
         self._backoff = Backoff()
+        self.meters: dict[str, Meter] = {}
+        self._memory_bytes, self._looked_at = free_bytes(), monotonic()
         self.caught_up = True  # whether the last read came back with less than was asked for
 
     def run(self, stop: Event) -> None:
@@ -100,6 +113,11 @@ class DataPlane:
         if isinstance(command, Take):
             run = command.run
             self._runs[run.shard] = run
+            if run.shard not in self.meters:
+                moved = run.lease.previous == run.lease.owner  # it was handed to us
+                self.meters[run.shard] = Meter(
+                    run.state, moved_ms=time_ns() // NS_PER_MS if moved else 0
+                )
             self._wire.open(run.shard, run.state.symbols)
         elif command.shard in self._runs:
             self._runs[command.shard].successor = command.successor
@@ -109,12 +127,12 @@ class DataPlane:
         runs = list(self._runs.values())
         commits = [run.pending for run in runs if run.pending is not None]
         cursors = {run.shard: run.state.upto for run in runs if run.reads}
-        started = monotonic()
+        started, count = monotonic(), self._entries_max()
         try:
             exchange = self._wire.exchange(
                 commits,
                 cursors,
-                count=self._settings.worker.read_entries_max,
+                count=count,
                 block_ms=BLOCK_MS if len(cursors) == len(runs) else 0,
             )
         except Unavailable as error:
@@ -122,14 +140,28 @@ class DataPlane:
             return
         self._backoff.reset()
         self.caught_up = all(
-            sum(batch.entries for batch in batches) < self._settings.worker.read_entries_max
-            for batches in exchange.batches.values()
+            sum(batch.entries for batch in batches) < count for batches in exchange.batches.values()
         )
         self._settle(exchange, commits, started)
-        elapsed = min(monotonic() - started, SILENCE_S_MAX)
+        elapsed = monotonic() - started
+        rows = sum(batch.rows for batches in exchange.batches.values() for batch in batches)
+        row_s = max(0.0, elapsed - exchange.waited_s) / rows if rows else 0.0
         for run in runs:
             if run.shard in self._runs:
-                self._guarded(run, exchange.batches.get(run.shard, ()), elapsed)
+                batches = exchange.batches.get(run.shard, ())
+                if not batches and run.reads:
+                    self.meters[run.shard].oldest_ms = 0
+                self._guarded(run, batches, min(elapsed, SILENCE_S_MAX), row_s)
+
+    def _entries_max(self) -> int:
+        """How many entries to ask of each shard: what a turn can do, and memory can hold."""
+        if monotonic() - self._looked_at > LOOK_S:
+            self._memory_bytes, self._looked_at = free_bytes(), monotonic()
+        meters = self.meters.values()
+        slowest = min((per_s for meter in meters if (per_s := meter.pace.per_s)), default=None)
+        fullest = max((meter.rows_per_entry for meter in meters), default=1.0)
+        rows = rows_max(slowest, self._memory_bytes // max(1, len(self._runs)), READ_SIZE)
+        return min(entries_max(rows, fullest), self._settings.worker.read_entries_max)
 
     def _wait_for_server(self, error: Unavailable) -> None:
         pause_s = self._backoff.next_s()
@@ -162,10 +194,12 @@ class DataPlane:
         metrics.values.inc(sum(len(commit.values) for commit in commits))
         metrics.commit_seconds.observe(took_s)
 
-    def _guarded(self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float) -> None:
+    def _guarded(
+        self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float, row_s: float
+    ) -> None:
         """One shard's turn: whatever goes wrong in it never stops the others."""
         try:
-            self._tend(run, batches, elapsed_s)
+            self._tend(run, batches, elapsed_s, row_s)
         except Unavailable as error:
             self._wait_for_server(error)
         except StreamError as error:
@@ -174,7 +208,10 @@ class DataPlane:
             logger.exception("shard failed", shard=run.shard)
             self._lose(run, error)
 
-    def _tend(self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float) -> None:
+    def _tend(
+        self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float, row_s: float
+    ) -> None:
+        """`row_s` is what reading and committing took for each row of this turn."""
         if run.pending is None:
             if run.successor is not None:
                 self._leave(run)
@@ -184,15 +221,23 @@ class DataPlane:
                     self._switch(run)
                 return
             self._keeper.tend(run)
+            self._weigh(run)
             self._snapshot_if_due(run)
         if batches:
             run.silence_s = 0.0
-            self._process(run, batches)
+            self._process(run, batches, row_s)
         elif run.reads:
             run.silence_s += elapsed_s
             self._tick_clock(run)
 
-    def _process(self, run: ShardRun, batches: Sequence[Batch]) -> None:
+    def _weigh(self, run: ShardRun) -> None:
+        now, meter = monotonic(), self.meters[run.shard]
+        if now >= run.weigh_at:
+            run.weigh_at = now + WEIGH_S
+            self._shedder.weigh(run, meter.event_lag_s(time_ns() // NS_PER_MS))
+            meter.tier = int(run.state.shedding.tier)
+
+    def _process(self, run: ShardRun, batches: Sequence[Batch], row_s: float) -> None:
         started = monotonic()
         state, prev = run.state, run.state.upto
         entries, seq, seq_values = state.entries, state.signal_seq, state.value_seq
@@ -216,16 +261,33 @@ class DataPlane:
             counts=_total(output.counts for output in outputs),
             seq=seq,
             seq_values=seq_values,
+            keeps=self._keeps(run, now_ns // NS_PER_MS),
         )
         run.control = batches[-1].control
+        for output in outputs:
+            self._metrics.count_shed(output.shed.forming, output.shed.plans)
         self._metrics.bars.inc(sum(output.bars for output in outputs))
         self._metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
-        busy_s = monotonic() - started
+        compute_s = monotonic() - started
+        busy_s = compute_s + row_s * sum(batch.rows for batch in batches)
+        self.meters[run.shard].count(batches, busy_s)
         self._metrics.busy.inc(busy_s)
-        self._metrics.compute_seconds.observe(busy_s)
+        self._metrics.compute_seconds.observe(compute_s)
         if batches[0].rows:
+            self.meters[run.shard].oldest_ms = int(batches[0].entry_ms[0])
             waited_ms = now_ns // NS_PER_MS - int(batches[0].entry_ms[0])
             self._metrics.queue_seconds.observe(max(waited_ms, 0) / MS_PER_S)
+
+    def _keeps(self, run: ShardRun, now_ms: int) -> Sequence[Keep]:
+        """What bounds the outputs now and then: trimming costs, and need not be exact."""
+        if monotonic() - run.trimmed_at < TRIM_EVERY_S:
+            return ()
+        run.trimmed_at = monotonic()
+        kept = self._settings.retention
+        return [
+            Keep(EntryId(max(now_ms - int(seconds * MS_PER_S), 0), 0), kept.entries_max)
+            for seconds in (kept.signals_s, kept.values_s, kept.deadletters_s)
+        ]
 
     def _tick_clock(self, run: ShardRun) -> None:
         """Close by a clock entry what no tick closes."""
@@ -257,8 +319,12 @@ class DataPlane:
         try:
             with self._metrics.snapshot_seconds.time():
                 run.log.save_snapshot(run.lease.fence, capsule)
-            run.log.trim(
-                run.lease.fence, retention_ms=int(self._settings.retention.ticks_s * MS_PER_S)
+            if run.shard in self.meters:
+                self.meters[run.shard].snapshot_at = monotonic()
+            kept = self._settings.retention
+            run.log.trim(run.lease.fence, retention_ms=int(kept.ticks_s * MS_PER_S))
+            run.log.trim_outputs(
+                signals_ms=int(kept.signals_s * MS_PER_S), values_ms=int(kept.values_s * MS_PER_S)
             )
         except StreamError as error:
             logger.warning("snapshot not saved", shard=run.shard, reason=str(error))
@@ -280,6 +346,7 @@ class DataPlane:
         except Exception as error:
             logger.exception("deployment failed", shard=run.shard)
             self._keeper.forget(run)
+            self.meters.pop(run.shard, None)
             self._on_gone(run.shard, not isinstance(error, StreamError))
         else:
             run.control = None
@@ -287,11 +354,13 @@ class DataPlane:
 
     def _leave(self, run: ShardRun) -> None:
         """Snapshot and release at a batch boundary."""
+        stopped = monotonic()
         if self._keeper.collected(run):
             run.log.save_snapshot(run.lease.fence, run.capsule())
         self._forget(run)
         run.log.release(run.lease.fence, successor=run.successor or "", reserve_ms=RESERVE_MS)
-        logger.info("shard released", shard=run.shard, successor=run.successor)
+        held_ms = round((monotonic() - stopped) * MS_PER_S, 1)
+        logger.info("shard released", shard=run.shard, successor=run.successor, held_ms=held_ms)
         self._on_gone(run.shard, False)
 
     def _lose(self, run: ShardRun, error: Exception) -> None:
@@ -303,6 +372,8 @@ class DataPlane:
 
     def _forget(self, run: ShardRun) -> None:
         del self._runs[run.shard]
+        self.meters.pop(run.shard, None)
+        self._metrics.forget(run.shard)
         self._wire.shut(run.shard)
         self._keeper.forget(run)
 

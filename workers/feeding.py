@@ -33,16 +33,20 @@ async def feed(
     speed: float | None,
     frames: bool,
     on_bytes: OnBytes | None = None,
+    heeds: str | None = None,
 ) -> Fed:
     """Push every tick of the files, in order; SIGTERM stops between two pushes.
 
+    It slows down while the fleet called `heeds` is under pressure.
     Raises: FileError, Unavailable when the server is away for longer than the producer retries.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ticks, pace = 0, _Pace(speed)
-    async with (FrameProducer if frames else TickProducer)(url, shards=shards) as producer:
+    async with (FrameProducer if frames else TickProducer)(
+        url, shards=shards, heeds=heeds
+    ) as producer:
         for chunk in read_ticks(files, on_bytes):
             for rows in _pieces(chunk, speed):
                 await pace.wait_for(int(chunk.ts[rows[0]]), stop)

@@ -1,4 +1,4 @@
-"""The HTTP face of one worker: /metrics, /healthz and /readyz, on a thread of its own."""
+"""The HTTP face of one worker: /metrics, /healthz, /readyz and /scale, on a thread of its own."""
 
 from collections.abc import Callable, Iterable, Mapping
 from socketserver import ThreadingMixIn

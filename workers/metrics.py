@@ -1,13 +1,31 @@
 """What the fleet measures, by Prometheus' conventions: base units, no label per instrument."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 LATENCY_BUCKETS_S = (
     *(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
     *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
 )
+
+
+class KnownGauge(Collector):
+    """A gauge that has no sample while its value is None: not knowing is never a number."""
+
+    def __init__(self, name: str, text: str, registry: CollectorRegistry) -> None:
+        self._name, self._text = name, text
+        self.value: float | None = None
+        registry.register(self)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The sample, if there is one."""
+        family = GaugeMetricFamily(self._name, self._text)
+        if self.value is not None:
+            family.add_metric([], self.value)
+        yield family
 
 
 class Metrics:
@@ -45,9 +63,22 @@ class Metrics:
             "script_quarantined", "Shards on which a script is in quarantine.", "script"
         )
         self.shards = gauge("shards_owned", "Shards that this worker owns.")
+        self.pressure = gauge("pressure_level", "Pressure on a shard, 0 to 3.", "shard")
+        self.shedding_tier = gauge("shedding_tier", "What a shard gives up, 0 to 4.", "shard")
+        self.required = KnownGauge(
+            "signalfleet_required_workers", "Workers that the whole fleet needs.", registry
+        )
+        self.steals = counter("steals", "Shards handed to a worker that had room.")
+        self.shed_ticks = counter("shed_ticks", "Ticks of low priority dropped by tier 4.")
+        self.shed_forming = counter("shed_forming", "Forming rows not computed.")
+        self.shed_plans = counter("shed_plan_bars", "Bars that suspended plans did not publish.")
         self.lag_entries = gauge("lag_entries", "Entries not yet committed.", "shard")
         self.lag_seconds = gauge("lag_seconds", "Age of the oldest uncommitted entry.", "shard")
         self.snapshot_age = gauge("snapshot_age_seconds", "Age of the newest snapshot.", "shard")
+        self._of_shard = (
+            *(self.lag_entries, self.lag_seconds, self.snapshot_age),
+            *(self.pressure, self.shedding_tier),
+        )
         self.commit_seconds = histogram("commit_seconds", "From sending a commit to its reply.")
         self.snapshot_seconds = histogram("snapshot_seconds", "Time to write one snapshot.")
         self.takeover_seconds = histogram("takeover_seconds", "Time to load and replay a shard.")
@@ -60,8 +91,14 @@ class Metrics:
 
     def forget(self, shard: str) -> None:
         """Drop the series of a shard that this worker gave up."""
-        for gauge in (self.lag_entries, self.lag_seconds, self.snapshot_age):
+        for gauge in self._of_shard:
             gauge.remove(shard)
+
+    def count_shed(self, forming: int, plans: int) -> None:
+        """Add what one batch gave up."""
+        if forming or plans:
+            self.shed_forming.inc(forming)
+            self.shed_plans.inc(plans)
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Add one commit's tick counts."""
@@ -70,6 +107,7 @@ class Metrics:
             "late": self.late,
             "repeated": self.repeated,
             "dead": self.dead,
+            "shed": self.shed_ticks,
         }
         for name, amount in counts.items():
             if amount:

@@ -18,20 +18,26 @@ from streams.keys import Keys
 from streams.log import ShardLog, renew_all
 from streams.records import Lease
 from streams.wire import Wire
+from workers import load
 from workers.backoff import Backoff
-from workers.bell import Bell
+from workers.bell import Bell, Released
 from workers.dataplane import DataPlane, Give, Take
-from workers.membership import Membership
+from workers.membership import Membership, View
 from workers.metrics import Metrics
+from workers.observer import Observer
 from workers.placement import place
 from workers.program import Program
 from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
+from workers.shedder import Shedder
+from workers.stealing import StealPolicy, held, steal
 from workers.takeover import take_over
 
 BEATS_PER_LEASE = 10
 BEAT_S_MAX = 0.25
 POLL_S = 0.01
+GIVE_S_MAX = 2.0  # how long after its release a shard is still said to be on its way
+MS_PER_S = 1_000
 COOL_OFF_S = 5.0  # how long a worker leaves a shard alone that failed in its hands
 
 logger = structlog.get_logger()
@@ -67,15 +73,22 @@ class Ownership:
             metrics,
             background,
             keeper,
+            Shedder(link, keys, settings.shedding, settings.worker),
             self._gone,
         )
         self._settings, self._link, self._keys = settings, link, keys
         self._program, self._metrics, self._background = program, metrics, background
         self._shards = [*map(str, range(settings.shards)), *settings.sources]
+        self.observer = Observer(settings, name, link, keys, metrics, self.plane.meters)
+        balance = settings.balance
+        self._policy = StealPolicy(
+            behind_s=balance.behind_s, room_s=balance.room_s, window_s=balance.window_s
+        )
         self._membership = Membership(link, keys, name, alive_ms=settings.worker.lease_ms)
         self._keeper = keeper
         self._holdings: dict[str, Holding] = {}
         self._resting: dict[str, float] = {}
+        self._giving: dict[str, tuple[str, float]] = {}
         self._wanted: frozenset[str] = frozenset()
         self._lock = Lock()
         self._backoff = Backoff()
@@ -100,7 +113,7 @@ class Ownership:
         while not stop.is_set():
             try:
                 self._beat()
-                bell.wait(beat_s)
+                self._heed(bell.wait(beat_s))
                 self._backoff.reset()
             except Unavailable as error:
                 pause_s = self._backoff.next_s()
@@ -111,21 +124,68 @@ class Ownership:
 
     def _beat(self) -> None:
         """Show that we live, keep what is ours, and move towards the placement."""
-        peers = self._membership.beat(self.holdings, {})
+        measured = self.observer.measure()
+        view = self._membership.beat(self.holdings, self.observer.loads, self._on_their_way())
         with self._lock:
             fences = {shard: held.lease.fence for shard, held in self._holdings.items()}
         lost = renew_all(self._link, self._keys, fences, lease_ms=self._settings.worker.lease_ms)
         for shard in lost:
             self._give(shard, "")
-        names = {peer.name for peer in peers} | {self.name}
-        current = {shard: peer.name for peer in peers for shard in peer.shards}
-        placed = place(self._shards, sorted(names), current=current)
-        self._wanted = frozenset(shard for shard, owner in placed.items() if owner == self.name)
-        for shard in fences.keys() - self._wanted:
-            self._give(shard, placed[shard])
-        for shard in self._free(current):
-            self._try(shard)
+        self._follow(view)
+        if measured:
+            self._relieve(view)
+            self.observer.reflect(view)
         self._metrics.shards.set(len(fences))
+
+    def _follow(self, view: View) -> None:
+        """Move towards the placement that everyone computes from this view."""
+        names = {peer.name for peer in view.peers} | {self.name}
+        owners, window_s = view.owners, self._policy.window_s
+        placed = place(
+            self._shards,
+            sorted(names),
+            cost=load.costs(view.loads),
+            current=owners,
+            held=held(_moved_s(view), view.now_ms / MS_PER_S, window_s),
+        )
+        self._wanted = frozenset(shard for shard, owner in placed.items() if owner == self.name)
+        for shard in self.holdings:
+            if shard not in self._wanted:
+                self._give(shard, placed[shard])
+        for shard in self._free(owners):
+            self._try(shard)
+
+    def _relieve(self, view: View) -> None:
+        """Hand over what idle workers steal of us: everyone computes the same list."""
+        asked = steal(
+            view.owners,
+            load.backlogs_s(view.loads),
+            [peer.name for peer in view.peers],
+            cost=load.costs(view.loads),
+            moved_s=_moved_s(view),
+            now_s=view.now_ms / MS_PER_S,
+            policy=self._policy,
+        )
+        for one in asked:
+            if one.giver == self.name and self._give(one.shard, one.taker):
+                self._metrics.steals.inc()
+                logger.info("shard stolen", shard=one.shard, taker=one.taker)
+
+    def _heed(self, released: Released | None) -> None:
+        """Take what was released for us at once; a beat would come later."""
+        if released is not None and released.successor == self.name and released.shard:
+            self._try(released.shard)
+
+    def _on_their_way(self) -> dict[str, str]:
+        """Shards that we are handing over, and to whom."""
+        now = monotonic()
+        with self._lock:
+            self._giving = {
+                shard: (taker, until)
+                for shard, (taker, until) in self._giving.items()
+                if shard in self._holdings or now < until
+            }
+            return {shard: taker for shard, (taker, _) in self._giving.items()}
 
     def _free(self, current: Mapping[str, str]) -> list[str]:
         """Shards that we want, do not hold, and that no one else says to hold."""
@@ -139,6 +199,9 @@ class Ownership:
             ]
 
     def _try(self, shard: str) -> None:
+        with self._lock:
+            if shard in self._holdings:
+                return
         log = ShardLog(
             self._link,
             self._keys,
@@ -167,17 +230,22 @@ class Ownership:
         logger.info(
             "shard taken", shard=lease.shard, previous=lease.previous, took_s=round(took_s, 3)
         )
+        self._metrics.takeovers.labels(from_state=_from_state(lease, self.name)).inc()
         with self._lock:
             self._holdings[lease.shard].ready = True
         self.plane.commands.put(Take(run))
 
-    def _give(self, shard: str, successor: str) -> None:
+    def _give(self, shard: str, successor: str) -> bool:
+        """Let the data plane give the shard up; whether it can."""
         with self._lock:
             holding = self._holdings.get(shard)
             if holding is None or holding.leaving or not holding.ready:
-                return
+                return False
             holding.leaving = True
+            if successor:
+                self._giving[shard] = (successor, monotonic() + GIVE_S_MAX)
         self.plane.commands.put(Give(shard, successor))
+        return True
 
     def _gone(self, shard: str, rest: bool) -> None:
         """A shard is no longer ours; one that failed in our hands rests before we try again."""
@@ -199,3 +267,15 @@ class Ownership:
             Event().wait(POLL_S)
         if self.holdings:
             logger.error("drain timed out", shards=list(self.holdings))
+
+
+def _moved_s(view: View) -> dict[str, float]:
+    """When each shard was handed over willingly, in seconds of the server's clock."""
+    return {shard: at.moved_ms / MS_PER_S for shard, at in view.loads.items() if at.moved_ms}
+
+
+def _from_state(lease: Lease, name: str) -> str:
+    """How a shard was found: handed to us, free, or with a worker that fell silent."""
+    if lease.previous == name:
+        return "handed"
+    return "silent" if lease.previous else "free"

@@ -15,10 +15,12 @@ from indicators.bars import BarRows, update
 from indicators.dedupe import seen
 from streams.records import Batch, EntryId, Fields
 from streams.signals import Signal, as_json, signal_id, values_fields
+from workers.degrade import since
 from workers.program import Feed, PlanProgram, Program, Rule
 from workers.rules import REVISED, STATUS, fire
 from workers.scripting.host import ScriptHost
 from workers.scripting.stage import Account, ScriptRows, run_scripts
+from workers.shedding import Shed
 from workers.state import ShardState
 
 Ints = NDArray[np.int64]
@@ -35,6 +37,7 @@ class Output:
     bars: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     scripts: Account = field(default_factory=Account)
+    shed: Shed = field(default_factory=Shed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ def advance(
     """
     state.grow()
     repeated = seen(state.dedupe, batch.key)
-    kept = np.flatnonzero(~repeated)
+    admitted = state.shedding.admit(batch.slot, state.symbols.names)
+    kept = np.flatnonzero(~repeated & admitted)
+    before, dropped = state.shedding.shed, int(np.count_nonzero(~repeated & ~admitted))
     slots, ts = batch.slot[kept], batch.ts[kept]
     price, size = batch.price[kept], batch.size[kept]
     is_tick = slots >= 0
@@ -74,7 +79,7 @@ def advance(
         )
         late &= rows.late
         output.bars += int(np.count_nonzero(rows.final))
-        run += _run_plans(program, feed, rows, state)
+        run += _run_plans(program, feed, state.shedding.thin(feed, rows, ts), state)
     if not program.feeds:
         late[:] = False
     said, output.scripts = run_scripts(
@@ -92,7 +97,10 @@ def advance(
         "late": late_count,
         "repeated": int(np.count_nonzero(repeated)),
         "dead": sum(reject.rows for reject in batch.rejects),
+        "shed": dropped,
     }
+    state.shedding.shed += Shed(ticks=dropped)
+    output.shed = since(before, state.shedding.shed)
     state.move(batch, ts[is_tick])
     return output
 
@@ -106,10 +114,13 @@ def _run_plans(
         wanted = state.covers(plan)[rows.slot]
         mine = rows if wanted.all() else rows.take(np.flatnonzero(wanted))
         if len(mine):
-            yield _run_plan(place, plan, mine, state)
+            spoken = _run_plan(place, plan, mine, state)
+            if spoken is not None:
+                yield spoken
 
 
-def _run_plan(place: int, plan: PlanProgram, rows: BarRows, state: ShardState) -> PlanRows:
+def _run_plan(place: int, plan: PlanProgram, rows: BarRows, state: ShardState) -> PlanRows | None:
+    """The plan's outputs, None where it is suspended: then its state alone goes on."""
     cells = state.plans[plan.name]
     final = None if rows.final.all() else rows.final
     columns = plan.plan.run(cells.state, rows.slot, rows.columns, final)
@@ -120,6 +131,8 @@ def _run_plan(place: int, plan: PlanProgram, rows: BarRows, state: ShardState) -
         )
         if status.any():
             spoken[rule.name] = (status.tolist(), ordinal.tolist())
+    if state.shedding.suspends(plan, len(rows)):
+        return None
     return PlanRows(place, plan, rows, _lists(plan, columns, bool(spoken)), spoken)
 
 
@@ -191,6 +204,7 @@ def _publish(
             ts_event=ts if rows.final[row] else int(batch.ts[cause]),
             ts_publish=now_ns,
             valid_until=ts + rule.valid_for_ns if rule.valid_for_ns else None,
+            degraded=state.shedding.mark(plan, int(rows.slot[row]), said[row]),
         )
         output.signals.append(signal.encode(state.signal_seq))
 

@@ -1,8 +1,7 @@
 """What a shard runs: plans compiled from settings, as data that travels in the shard's log."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
@@ -16,6 +15,8 @@ from indicators import IndicatorError, Plan, Series
 from indicators.bars import BarSpec
 from workers.rules import Firing
 from workers.settings import Name, PlanSettings, RuleSettings, SettingsError, duration_ns
+from workers.shedding import Priority
+from workers.symbols import matching
 
 DIGEST_BYTES = 8
 RULE_PREFIX = "?"  # no user name starts so: a rule's outputs never meet a plan's values
@@ -64,6 +65,7 @@ class PlanProgram:
     plan: Plan
     values: tuple[str, ...]
     rules: tuple[Rule, ...]
+    priority: Priority = Priority.NORMAL
 
     @property
     def source(self) -> str:
@@ -72,8 +74,7 @@ class PlanProgram:
 
     def covers(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """Which of `names` this plan wants."""
-        wanted = [any(fnmatchcase(name, pattern) for pattern in self.symbols) for name in names]
-        return np.array(wanted, dtype=np.bool_)
+        return matching(names, self.symbols)
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ class Program:
             raise SettingsError(f"not a plan deployment: {error}") from error
 
 
-def _settings(plan: PlanSettings) -> dict[str, object]:
-    return plan.model_dump(mode="json", exclude_defaults=True)
+def _settings(plan: PlanSettings, without: Set[str] = frozenset()) -> dict[str, object]:
+    return plan.model_dump(mode="json", exclude_defaults=True, exclude=set(without))
 
 
 def _digest(payload: bytes) -> str:
@@ -145,12 +146,14 @@ def _compile(name: str, settings: PlanSettings) -> PlanProgram:
             raise IndicatorError(f"signals.{rule.name}: wanted one condition, saw several outputs")
     return PlanProgram(
         name=name,
-        digest=_digest(orjson.dumps([name, _settings(settings)])),
+        # Its priority changes nothing that it says: it goes on with the state that it has.
+        digest=_digest(orjson.dumps([name, _settings(settings, {"priority"})])),
         feed=Feed(settings.timeframe, settings.flat, _forming_ns(settings.emit)),
         symbols=settings.symbols,
         plan=plan,
         values=tuple(output for output in plan.outputs if not output.startswith(RULE_PREFIX)),
         rules=rules,
+        priority=Priority[settings.priority.upper()],
     )
 
 

@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from workers.errors import FleetError
+from workers.tied import HAS_DEATH_SIGNAL, python, tied
 
 HOST = "127.0.0.1"
 START_S_MAX = 60.0  # a long append-only file is read first
@@ -37,17 +37,6 @@ LOCK, OWNER_LOCK, ADDRESS = "server.lock", "owner.lock", "server.json"
 LOG, OLD_LOG = "server.log", "server.old.log"
 BUSY_PORT = "Address already in use"
 
-# The kernel sends the signal when the *thread* that spawned ends, hence the main thread only.
-HAS_DEATH_SIGNAL = sys.platform == "linux"
-# argv: pid of the parent, program, arguments. The signal is asked for in the process that then
-# becomes the server; a parent that died before that is found by its pid.
-TIED = """
-import ctypes, os, signal, sys
-PR_SET_PDEATHSIG = 1
-ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
 # argv: pid of the parent, pid of the server.
 WATCHER = """
 import os, signal, sys, time
@@ -210,7 +199,7 @@ class EmbeddedServer:
         command = _command(self.folder, port)
         parent = str(os.getpid())
         if HAS_DEATH_SIGNAL:
-            command = [*_python(TIED), parent, *command]
+            command = tied(command)
         with log.open("wb") as lines:
             self._process = subprocess.Popen(  # noqa: S603  our own binary, our own arguments
                 command,
@@ -222,7 +211,7 @@ class EmbeddedServer:
                 process_group=0,  # Ctrl-C is for the fleet, which stops the server last
             )
         if not HAS_DEATH_SIGNAL:
-            watch = [*_python(WATCHER), parent, str(self._process.pid)]
+            watch = [*python(WATCHER), parent, str(self._process.pid)]
             self._watcher = subprocess.Popen(watch, process_group=0)  # noqa: S603  our own code
 
     def _await_answer(self, port: int, deadline: float) -> None:
@@ -266,10 +255,6 @@ def _command(folder: Path, port: int) -> list[str]:
     }
     flags = [word for name, value in options.items() for word in (f"--{name}", value)]
     return [str(get_binary_path()), *flags]
-
-
-def _python(program: str) -> list[str]:
-    return [sys.executable, "-I", "-S", "-c", program]
 
 
 def _locked(path: Path, operation: int) -> int | None:

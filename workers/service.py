@@ -18,6 +18,7 @@ from workers.http import Answer, Check, HttpServer
 from workers.metrics import Metrics
 from workers.ownership import Ownership
 from workers.program import Program
+from workers.scaling import Unknown
 from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
 from workers.topology import agree
@@ -100,7 +101,22 @@ class WorkerService(mode.Service):
 
     def checks(self) -> Mapping[str, Check]:
         """What the HTTP face is asked about this worker's health."""
-        return {"/healthz": self._healthz, "/readyz": self._readyz}
+        return {"/healthz": self._healthz, "/readyz": self._readyz, "/scale": self._scale}
+
+    def _scale(self) -> Answer:
+        """How many workers the fleet needs; not knowing is an error and never a number."""
+        answer = self.ownership.observer.required
+        if isinstance(answer, Unknown):
+            return Answer(False, {"reason": answer.reason})
+        return Answer(
+            True,
+            {
+                "required": answer.workers,
+                "arrivals": round(answer.arrivals, 3),
+                "catch_up": round(answer.catch_up, 3),
+                "reason": answer.reason,
+            },
+        )
 
     def _healthz(self) -> Answer:
         """Alive: no loop has crashed. Does not depend on the server."""

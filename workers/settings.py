@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
@@ -119,6 +119,7 @@ class PlanSettings(Section):
     symbols: tuple[str, ...] = ("*",)
     emit: Annotated[str, AfterValidator(_emit)] = "final"
     flat: int = Field(0, ge=0, le=10_000)  # bars at most that a gap without trades gives
+    priority: Literal["low", "normal", "high"] = "normal"  # low ones are suspended under overload
     values: dict[Name, str] | list[str] = {}
     signals: dict[Name, RuleSettings] = {}
 
@@ -166,16 +167,71 @@ class ScriptSettings(Section):
         return given
 
 
+class BalanceSettings(Section):
+    """How the workers share the shards; a worker steals when it has room and another is behind."""
+
+    measure_s: float = Field(1.0, gt=0, le=60)  # how often a worker measures its shards
+    behind_s: float = Field(2.0, gt=0)  # busy seconds of backlog from which a worker gives
+    room_s: float = Field(0.5, ge=0)  # and up to which one takes
+    window_s: float = Field(30.0, ge=0)  # in which a shard changes hands willingly at most once
+
+
+class ScalingSettings(Section):
+    """What the fleet is sized for, and how fast `fleet up` follows (as an autoscaler would)."""
+
+    utilisation: float = Field(0.75, gt=0, le=1)  # share of a second that a worker should be busy
+    drain_s: float = Field(120.0, gt=0)  # in which a backlog should be gone
+    half_life_s: float = Field(10.0, gt=0)  # of what was measured of arrivals
+    age_s_max: float = Field(30.0, gt=0)  # older measurements are unknown
+    up_window_s: float = Field(0.0, ge=0)
+    up_period_s: float = Field(30.0, gt=0)
+    down_window_s: float = Field(300.0, ge=0)
+    down_period_s: float = Field(60.0, gt=0)
+
+
+class PressureSettings(Section):
+    """The lags in seconds at which pressure levels 1, 2 and 3 begin, and how calm ends them."""
+
+    lag_s: tuple[float, float, float] = (1.0, 5.0, 30.0)
+    calm_s: float = Field(5.0, ge=0)
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if not 0 < self.lag_s[0] < self.lag_s[1] < self.lag_s[2]:
+            raise ValueError(f"lag_s: wanted three rising numbers above 0, saw {self.lag_s}")
+        return self
+
+
+class SheddingSettings(Section):
+    """What an overloaded shard may give up to keep its lag within `lag_s`.
+
+    Tier 1 conflates forming values, 2 suspends them, 3 suspends plans of low priority, 4 drops
+    the ticks of `low_symbols`; `tier_max` 0 sheds nothing, ever.
+    """
+
+    tier_max: int = Field(3, ge=0, le=4)
+    lag_s: float = Field(5.0, gt=0)
+    enter_s: float = Field(2.0, ge=0)
+    dwell_s: float = Field(5.0, ge=0)
+    calm_s: float = Field(30.0, ge=0)
+    low_symbols: tuple[str, ...] = ()
+
+
 class RetentionSettings(Section):
-    """How long streams are kept; ticks are never trimmed before they are processed."""
+    """How long streams are kept; ticks are never trimmed before they are processed.
+
+    Outputs are also bounded by `entries_max` of each stream of each shard.
+    """
 
     ticks_s: float = Field(86_400, gt=0)
     signals_s: float = Field(7 * 86_400, gt=0)
     values_s: float = Field(86_400, gt=0)
+    deadletters_s: float = Field(7 * 86_400, gt=0)
+    entries_max: int = Field(1_000_000, ge=1)
 
 
 class HttpSettings(Section):
-    """Where /metrics, /healthz and /readyz are served; port 0 takes a free one."""
+    """Where /metrics, /healthz, /readyz and /scale are served; port 0 takes a free one."""
 
     enabled: bool = True
     host: str = "127.0.0.1"
@@ -206,6 +262,10 @@ class Settings(BaseSettings):
     plans: dict[Name, PlanSettings] = {}
     worker: WorkerSettings = WorkerSettings()
     scripts: ScriptSettings = ScriptSettings()
+    balance: BalanceSettings = BalanceSettings()
+    scaling: ScalingSettings = ScalingSettings()
+    pressure: PressureSettings = PressureSettings()
+    shedding: SheddingSettings = SheddingSettings()
     retention: RetentionSettings = RetentionSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()

@@ -13,7 +13,7 @@ class Tier(IntEnum):
     """What is given up; each tier includes the ones before it."""
 
     NOTHING = 0
-    CONFLATE = 1  # forming values within a bar: only the newest of a batch is computed
+    CONFLATE = 1  # forming values within a bar: one an instrument in a second of event time
     FORMING = 2  # every forming value
     PLANS = 3  # scripts that are not of high priority, plans of low priority
     TICKS = 4  # ticks of symbols of low priority: the only loss, and off by default
@@ -29,7 +29,7 @@ class Priority(IntEnum):
 
 GIVES_UP = {
     Tier.NOTHING: "nothing",
-    Tier.CONFLATE: "forming values but the newest of a batch",
+    Tier.CONFLATE: "forming values but one a second",
     Tier.FORMING: "forming values",
     Tier.PLANS: "forming values, scripts below high priority, plans of low priority",
     Tier.TICKS: "the same and the ticks of symbols of low priority",
@@ -142,7 +142,7 @@ def computes_every_forming_row(tier: Tier) -> bool:
 
 
 def computes_forming_rows(tier: Tier) -> bool:
-    """Whether the newest forming row of an instrument in a batch is computed."""
+    """Whether an instrument's first forming row in a second is computed."""
     return tier < Tier.FORMING
 
 

@@ -16,6 +16,7 @@ from indicators.errors import IndicatorError
 from streams.errors import StreamError
 from streams.records import ZERO, Batch, EntryId
 from streams.symbols import SymbolTable
+from workers.degrade import ShedState
 from workers.program import Feed, PlanProgram, Program
 from workers.rules import CELLS
 from workers.scripting.deployment import NOBODY, Trust
@@ -69,6 +70,7 @@ class ShardState:
     bars: dict[Feed, BarState] = field(default_factory=dict)
     plans: dict[str, PlanState] = field(default_factory=dict)
     scripts: Scripts = field(default_factory=Scripts)
+    shedding: ShedState = field(default_factory=ShedState)
 
     @classmethod
     def new(cls, program: Program, symbols: SymbolTable, dedupe_window: int) -> Self:
@@ -111,6 +113,7 @@ class ShardState:
         """A capsule: the program, and every array and counter, compressed and checksummed."""
         sections = [program.payload, self.symbols.save(), self.dedupe.save()]
         sections.append(self.scripts.save())
+        sections.append(self.shedding.save())
         sections += [self.bars[feed].save() for feed in program.feeds]
         for plan in program.plans:
             cells = self.plans[plan.name]
@@ -147,6 +150,7 @@ class ShardState:
             *(EntryId.parse(upto), entries, newest_ts, signal_seq, value_seq),
         )
         state.scripts = Scripts.load(next(sections), trust)
+        state.shedding = ShedState.load(next(sections))
         for feed in program.feeds:
             state.bars[feed] = BarState.load(feed.spec, next(sections))
         for plan in program.plans:

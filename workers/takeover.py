@@ -1,63 +1,30 @@
 """From a lease to a running shard: snapshot, replay, and the program that the log asks for."""
 
-from dataclasses import dataclass, field
-from time import monotonic
-
+import orjson
 import structlog
 
 from streams.log import SCRIPT, ShardLog
-from streams.records import ZERO, Commit, Control, EntryId, Lease, Snapshot
+from streams.records import ZERO, Control, Decision, EntryId, Lease, Snapshot
 from streams.symbols import SymbolTable
 from workers.processor import advance
 from workers.program import Program
+from workers.run import ShardRun
 from workers.scripting.bench import Bench
-from workers.scripting.host import ScriptHost
-from workers.scripting.lifecycle import deploy, replay_decided
+from workers.scripting.decisions import apply, read_ruling
+from workers.scripting.lifecycle import deploy
+from workers.scripting.state import QUARANTINED
 from workers.settings import WorkerSettings
-from workers.state import CAPSULE_VERSION, ShardState, SnapshotError
+from workers.shedding import Tier
+from workers.state import ShardState, SnapshotError
 
 PLANS = "plans"  # the kind of deployment that replaces a shard's plans
+SHED = "shed"  # the kind that says what an overloaded shard gives up
 
 logger = structlog.get_logger()
 
 
 class Diverged(Exception):
     """Replay did not reach the numbers that were published: the shard must not speak."""
-
-
-@dataclass(slots=True)
-class ShardRun:
-    """A shard in the hands of its owner."""
-
-    log: ShardLog
-    lease: Lease
-    program: Program
-    state: ShardState
-    pending: Commit | None = None
-    snapshot_at: float = field(default_factory=monotonic)
-    snapshot_entries: int = 0
-    silence_s: float = 0.0
-    clock_ns: int = 0
-    control: Control | None = None  # a deployment to obey before the next read
-    successor: str | None = None  # set when the shard is to be given up
-    uploading: bool = False
-    host: ScriptHost = field(default_factory=ScriptHost)
-
-    @property
-    def shard(self) -> str:
-        """Name of the shard."""
-        return self.lease.shard
-
-    @property
-    def reads(self) -> bool:
-        """Whether it may take more of its log now."""
-        return self.control is None and self.successor is None
-
-    def capsule(self) -> Snapshot:
-        """The state as of the last committed entry, for the next owner."""
-        state = self.state
-        payload = state.save(self.program)
-        return Snapshot(state.upto, state.entries, self.program.digest, CAPSULE_VERSION, payload)
 
 
 def take_over(
@@ -120,10 +87,64 @@ def new_state(program: Program, settings: WorkerSettings) -> ShardState:
     return ShardState.new(program, SymbolTable(settings.symbols_max), settings.dedupe_window)
 
 
+def replay_decided(
+    run: ShardRun, upto: EntryId, settings: WorkerSettings, bench: Bench
+) -> dict[str, str]:
+    """Replay up to an entry with every decision in its place.
+
+    Returns the scripts that failed where they had not, and why: they say no more.
+    """
+    broken: dict[str, str] = {}
+    for after, _, decision in _decisions(run):
+        broken |= _replay(run, min(after, upto), settings, bench)
+        if isinstance(decision, Control):
+            decided(run, decision, settings)
+        else:
+            _rule(run, decision)
+    return broken | _replay(run, upto, settings, bench)
+
+
+def _decisions(run: ShardRun) -> list[tuple[EntryId, EntryId, Decision | Control]]:
+    """All that was decided about the shard and is not in force yet, in order."""
+    state = run.state
+    rulings = run.log.script_decisions(state.scripts.decided)
+    shedding = run.log.decisions(state.shedding.decided)
+    found: list[tuple[EntryId, EntryId, Decision | Control]] = [
+        *((each.after, each.entry, each) for each in rulings),
+        *((held_after(each), each.entry, each) for each in shedding),
+    ]
+    return sorted(found, key=lambda item: item[:2])
+
+
+def _rule(run: ShardRun, decision: Decision) -> None:
+    ruling = read_ruling(decision.payload)
+    if ruling is not None:
+        if ruling.action == "rollback":
+            run.host.drop(ruling.script)
+        apply(run.state.scripts, ruling)
+    run.state.scripts.decided = decision.entry
+
+
+def _replay(run: ShardRun, upto: EntryId, settings: WorkerSettings, bench: Bench) -> dict[str, str]:
+    broken: dict[str, str] = {}
+    for batch in run.log.replay(run.state.upto, upto):
+        output = advance(run.program, run.state, batch, 0, run.host)
+        for fault in output.scripts.faults:
+            broken[fault.script.name] = fault.reason
+            fault.script.status, fault.script.reason = QUARANTINED, f"in replay: {fault.reason}"
+        if batch.control is not None:
+            obey(run, batch.control, settings, bench)
+    return broken
+
+
 def obey(run: ShardRun, control: Control, settings: WorkerSettings, bench: Bench) -> None:
     """Let a deployment take effect: new plans first see all history that the log retains."""
     if control.kind == SCRIPT:
         deploy(run, control, settings, bench)
+        return
+    if control.kind == SHED:
+        told = orjson.loads(control.payload)
+        run.state.shedding.enter(Tier(told["tier"]), told["low"])
         return
     if control.kind != PLANS:
         logger.warning("deployment of an unknown kind", shard=run.shard, kind=control.kind)
@@ -135,6 +156,17 @@ def obey(run: ShardRun, control: Control, settings: WorkerSettings, bench: Bench
     run.state.adopt(program, run.program, warm)
     run.program = program
     logger.info("plans deployed", shard=run.shard, digest=program.digest, warmed_up=fresh)
+
+
+def decided(run: ShardRun, decision: Control, settings: WorkerSettings) -> None:
+    """Let a shedding decision of the shard take effect, and remember which it was."""
+    obey(run, decision, settings, Bench())
+    run.state.shedding.decided = decision.entry
+
+
+def held_after(decision: Control) -> EntryId:
+    """The entry behind which a shedding decision holds."""
+    return EntryId.parse(orjson.loads(decision.payload)["after"])
 
 
 def _warm_up(

@@ -150,8 +150,12 @@ def test_a_commit_that_publishes_before_it_checks_the_fence_would_be_caught(
     server: Server,
 ) -> None:
     check = "  if held[1] ~= args[1] then"
-    publication = "  publish(keys, counts, outputs, args[8])\n"
-    decoding = "  local counts, outputs = cjson.decode(args[9]), cjson.decode(args[10])\n"
+    publication = "  publish(keys, counts, outputs, keeps)\n"
+    decoding = (
+        "  local keeps, counts = cjson.decode(args[8]), cjson.decode(args[9])\n"
+        "  local outputs = cjson.decode(args[10])\n"
+    )
+    assert SOURCE.count(decoding) == 1
     assert SOURCE.count(check) == SOURCE.count(publication) == 1
     early = decoding + publication
     mutant = SOURCE.replace(decoding, "").replace(publication, "").replace(check, early + check)

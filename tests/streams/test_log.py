@@ -10,7 +10,7 @@ from streams.connection import connect
 from streams.errors import Fenced, Held, Malformed, Refused, Stale, Unavailable
 from streams.keys import Keys
 from streams.log import ShardLog, renew_all
-from streams.records import ZERO, Commit, EntryId, Lease, Snapshot
+from streams.records import ZERO, Commit, EntryId, Keep, Lease, Snapshot
 from streams.symbols import SymbolTable
 from streams.wire import Wire
 from tests.conftest import Server
@@ -307,16 +307,26 @@ def test_trimming_waits_for_what_another_group_still_holds(
         assert log.trim(lease.fence, retention_ms=0) > 300
 
 
-def test_outputs_are_trimmed_by_time_when_asked(any_server: Server, open_log: Maker) -> None:
+def test_outputs_are_trimmed_by_time_and_size_when_asked(
+    any_server: Server, open_log: Maker
+) -> None:
     log = open_log(any_server.url)
-    ids = produce(any_server, 2)
+    ids = produce(any_server, 3)
     lease = log.acquire("w1", lease_ms=5000)
-    log.commit(a_commit(lease, ids[0], 1, signals=[["a", "b"]] * 1000))
+    many = [["a", "b"]] * 1000
+    log.commit(a_commit(lease, ids[0], 1, signals=many, values=many))
     with any_server.client() as client:
         last = EntryId.parse(client.xinfo_stream("signals:{0}")["last-generated-id"])
         after = EntryId(last.ms + 1, 0)
-        log.commit(Commit("0", lease.fence, ids[0], ids[1], 1, seq=1000, trim_before=after))
+        everything = Keep(ZERO, 10_000)
+        keeps = (Keep(after, 10_000), everything, everything)
+        counts = {"seq": 1000, "seq_values": 1000}
+        log.commit(Commit("0", lease.fence, ids[0], ids[1], 1, keeps=keeps, **counts))
         assert client.xlen("signals:{0}") < 200
+        assert client.xlen("values:{0}") == 1000
+        keeps = (everything, Keep(ZERO, 300), everything)
+        log.commit(Commit("0", lease.fence, ids[1], ids[2], 1, keeps=keeps, **counts))
+        assert 300 <= client.xlen("values:{0}") < 500
 
 
 def test_a_snapshot_comes_back_whole_whatever_its_size(any_server: Server, open_log: Maker) -> None:

@@ -65,6 +65,9 @@ class Fleet:
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()
 
+    def command(self, *arguments: str) -> list[str]:
+        return [*FLEET, *arguments, "--config", str(self.path)]
+
     def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*FLEET, *arguments, "--config", str(self.path)],
@@ -138,10 +141,10 @@ class Fleet:
         }
 
     def counts(self) -> Counter[str]:
-        """The account of all shards: applied, late, repeated, dead."""
+        """The account of all shards: applied, late, repeated, dead, shed."""
         total: Counter[str] = Counter()
         for fields in self.shard_hashes():
-            for name in ("applied", "late", "repeated", "dead"):
+            for name in ("applied", "late", "repeated", "dead", "shed"):
                 total[name] += int(fields.get(f"count:{name}", 0))
         return total
 

@@ -57,7 +57,7 @@ def test_ticks_that_came_before_the_first_worker_are_processed(running: Fleet) -
     for symbol in SYMBOLS:
         assert closes(running, symbol) == expected_closes(0, 9)
     running.assert_no_holes()
-    assert running.counts() == {"applied": 60, "late": 0, "repeated": 0, "dead": 0}
+    assert running.counts() == {"applied": 60, "late": 0, "repeated": 0, "dead": 0, "shed": 0}
 
 
 def test_the_clock_closes_the_last_bar_when_the_feed_falls_silent(running: Fleet) -> None:
@@ -222,8 +222,14 @@ def test_health_and_metrics_are_served(running: Fleet) -> None:
     for path in ("/healthz", "/readyz"):
         with urllib.request.urlopen(base + path, timeout=5) as answer:
             assert answer.status == 200
-    with urllib.request.urlopen(base + "/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    assert "signalfleet_ticks_total 30.0" in text
-    assert "signalfleet_shards_owned 4.0" in text
+
+    def metrics() -> str:
+        with urllib.request.urlopen(base + "/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    wait_until(lambda: "signalfleet_ticks_total 30.0" in metrics(), "the ticks are counted")
+    wait_until(lambda: "signalfleet_required_workers 1.0" in metrics(), "the size is known")
+    assert "signalfleet_shards_owned 4.0" in metrics()
+    with urllib.request.urlopen(base + "/scale", timeout=5) as answer:
+        assert orjson.loads(answer.read())["required"] == 1
     assert process.poll() is None

@@ -4,19 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.pace import DELAY_S_MAX, PACE_MIN, Pace, delay_s, pace
 from workers.pressure import (
-    DELAY_S_MAX,
     LEVEL_MAX,
-    PACE_MIN,
-    Pace,
     Pressure,
     ReadSize,
     Strain,
     assess,
     assess_fleet,
-    delay_s,
     entries_max,
-    pace,
     rows_max,
 )
 

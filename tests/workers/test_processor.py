@@ -68,7 +68,7 @@ def a_state(program: Program = PROGRAM) -> ShardState:
 
 
 def joined(outputs: Sequence[Output]) -> dict[str, Any]:
-    counts = dict.fromkeys(("applied", "late", "repeated", "dead"), 0)
+    counts = dict.fromkeys(("applied", "late", "repeated", "dead", "shed"), 0)
     for output in outputs:
         for name, count in output.counts.items():
             counts[name] += count
@@ -166,7 +166,7 @@ def test_a_late_tick_and_a_repeated_one_change_nothing_and_are_counted() -> None
     before = advance(program, a_state(program), a_batch(calm), now_ns=1)
     after = advance(program, a_state(program), a_batch(noisy), now_ns=1)
     assert [list(entry) for entry in after.values] == [list(entry) for entry in before.values]
-    assert after.counts == {"applied": 3, "late": 1, "repeated": 1, "dead": 0}
+    assert after.counts == {"applied": 3, "late": 1, "repeated": 1, "dead": 0, "shed": 0}
 
 
 def test_a_damaged_capsule_is_refused() -> None:

@@ -187,9 +187,9 @@ def show(settings: Settings, name: str, source: bool, as_json: bool) -> None:
         click.echo(head.source, nl=False)
         return
     if as_json:
-        told = {**scope(head), "style": head.style, "params": head.params, "limits": head.limits}
-        told |= {"history": [{"at": _when(at), **entry} for at, entry in history]}
-        click.echo(json.dumps({**told, "shards": status}))
+        about = {"style": head.style, "params": head.params, "limits": head.limits}
+        done = [{"at": _when(at), **entry} for at, entry in history]
+        click.echo(json.dumps({**scope(head), **about, "history": done, "shards": status}))
         return
     for field, value in {**scope(head), "style": head.style, "params": head.params}.items():
         click.echo(f"{field:9} {value}")

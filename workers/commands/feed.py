@@ -29,15 +29,24 @@ MAX = "max"
     show_default=True,
     help="One entry a tick, or up to 1,000 ticks an entry.",
 )
+@click.option("--heedless", is_flag=True, help="Do not slow down when the fleet cannot keep up.")
 @json_option
 @with_settings
 def command(
-    settings: Settings, files: tuple[Path, ...], speed: str, form: str, as_json: bool
+    settings: Settings,
+    files: tuple[Path, ...],
+    speed: str,
+    form: str,
+    heedless: bool,
+    as_json: bool,
 ) -> None:
     """Push the ticks of CSV, CSV.gz, Parquet or JSONL files, each exactly once."""
     started = time.monotonic()
     with served(settings.redis) as url, progress_of("feed") as tell:
-        fed = asyncio.run(feed(url, files, settings.shards, _speed(speed), form == "frame", tell))
+        heeds = None if heedless else settings.name
+        fed = asyncio.run(
+            feed(url, files, settings.shards, _speed(speed), form == "frame", tell, heeds)
+        )
     _report(fed, time.monotonic() - started, as_json)
 
 

@@ -2,13 +2,20 @@
 
 import click
 import orjson
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
 from workers.commands.options import json_option, with_settings
 from workers.connection import linked
+from workers.load import ShardLoad
 from workers.overview import Overview, look
 from workers.settings import Settings
+
+COLUMNS = (
+    *("shard", "owner", "lag", "behind", "entries", "values", "signals", "dead"),
+    *("busy", "pressure", "hottest"),
+)
+TEXTS = {"shard", "owner", "hottest"}
 
 
 @click.command()
@@ -26,10 +33,17 @@ def command(settings: Settings, as_json: bool) -> None:
 
 def show(overview: Overview, console: Console) -> None:
     """Print the overview for people."""
+    console.print(picture(overview))
+
+
+def picture(overview: Overview) -> Group:
+    """The overview for people."""
     table = Table(title=f"fleet {overview.name}", title_justify="left")
-    for name in ("shard", "owner", "lag", "behind", "entries", "values", "signals", "dead"):
-        table.add_column(name, justify="left" if name in {"shard", "owner"} else "right")
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in TEXTS else "right")
+    loads = overview.loads
     for shard in overview.shards:
+        load = loads.get(shard.shard, ShardLoad())
         table.add_row(
             shard.shard,
             shard.owner or "[red]nobody[/red]",
@@ -39,11 +53,19 @@ def show(overview: Overview, console: Console) -> None:
             f"{shard.seq_values:,}",
             f"{shard.seq:,}",
             f"{shard.counts.get('dead', 0):,}",
+            "?" if load.cost is None else f"{load.cost:.1%}",
+            f"{load.level}" + (f", sheds {load.tier}" if load.tier else ""),
+            f"{load.hot} {load.hot_share:.0%}" if load.hot else "",
         )
-    console.print(table)
-    for worker in overview.workers:
-        console.print(f"{worker.name}: {len(worker.shards)} shards, seen {worker.age_ms} ms ago")
-    if not overview.workers:
-        console.print("[red]no worker is alive[/red]: start one with `fleet worker`")
+    lines = [
+        f"{worker.name}: {len(worker.shards)} shards, seen {worker.age_ms} ms ago"
+        for worker in overview.workers
+    ]
     counts = ", ".join(f"{amount:,} {name}" for name, amount in overview.counts.items())
-    console.print(f"{overview.lag_entries:,} entries wait; ticks: {counts}")
+    return Group(
+        table,
+        *(lines or ["[red]no worker is alive[/red]: start one with `fleet worker`"]),
+        f"{overview.lag_entries:,} entries wait; ticks: {counts}",
+        f"workers required {overview.required.reason}",
+        f"pressure {overview.pressure.level}: {overview.pressure.reason}",
+    )

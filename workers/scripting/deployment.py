@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from sandbox.limits import Limits
-from sandbox.script import Script
+from sandbox.script import Param, Script
 from workers.errors import FleetError
 from workers.settings import Name, Section
 
@@ -33,8 +33,8 @@ class Deployment(Section):
     symbols: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()
     source: str = ""
-    params: dict[str, str | int | float | bool] = {}
-    limits: dict[str, int] = {}
+    params: dict[str, Param] = Field(default_factory=dict)
+    limits: dict[str, int] = Field(default_factory=dict)
     style: Literal["declarative", "imperative"] = "imperative"
     graph: dict[str, Any] | None = None  # of a declarative one: built once, at deployment
 

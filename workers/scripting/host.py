@@ -92,7 +92,7 @@ class ScriptHost:
         return results
 
     def collect(self, scripts: Scripts) -> dict[str, str]:
-        """Put every instrument's state into `scripts`; returns which could not be saved, and why."""
+        """Put all state into `scripts`; returns which scripts could not be saved, and why."""
         failed = {}
         for name, runner in self._runners.items():
             try:

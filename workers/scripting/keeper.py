@@ -18,15 +18,16 @@ from streams.log import SCRIPT
 from streams.records import EntryId
 from workers.metrics import Metrics
 from workers.processor import Output
+from workers.run import ShardRun
 from workers.scripting.access import refusal
 from workers.scripting.bench import Bench
 from workers.scripting.decisions import Ruling, apply, resumes_ms, ruling, verdict
 from workers.scripting.deployment import Trust, Untrusted, opened
-from workers.scripting.lifecycle import find, scope
+from workers.scripting.finding import find
+from workers.scripting.lifecycle import scope
 from workers.scripting.registry import Line, Registry
 from workers.scripting.state import CUT, QUARANTINED
 from workers.settings import Settings
-from workers.takeover import ShardRun
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000

@@ -1,32 +1,27 @@
 """A script on a shard over time: deployed, warmed up, found again after it was cut."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import structlog
 
 from sandbox.errors import SandboxError
-from sandbox.runner import Runner
-from streams.records import ZERO, Batch, Control, EntryId
+from streams.records import ZERO, Control, EntryId
 from streams.symbols import SymbolTable
 from workers.processor import advance
+from workers.run import ShardRun
 from workers.scripting.bench import Bench
-from workers.scripting.decisions import apply, read_ruling
 from workers.scripting.deployment import Deployment, Untrusted, opened
-from workers.scripting.state import QUARANTINED, SPEAKS, ScriptState
+from workers.scripting.state import SPEAKS, ScriptState
 from workers.settings import WorkerSettings
 from workers.state import ShardState
-
-if TYPE_CHECKING:
-    from workers.takeover import ShardRun
 
 PROBE_SLOT = 0  # where a fresh instrument is tried on
 
 logger = structlog.get_logger()
 
 
-def deploy(run: "ShardRun", control: Control, settings: WorkerSettings, bench: Bench) -> None:
+def deploy(run: ShardRun, control: Control, settings: WorkerSettings, bench: Bench) -> None:
     """Let a signed deployment take effect; what cannot is refused, and the version before stays."""
     try:
         asked = opened(bench.trust, control.payload)
@@ -57,7 +52,7 @@ def deploy(run: "ShardRun", control: Control, settings: WorkerSettings, bench: B
     logger.info("script deployed", shard=run.shard, script=asked.name, digest=asked.digest)
 
 
-def _carry(known: ScriptState, fresh: ScriptState, run: "ShardRun", bench: Bench) -> bool:
+def _carry(known: ScriptState, fresh: ScriptState, run: ShardRun, bench: Bench) -> bool:
     """Give the new version the state of the old one, where it has the same shape."""
     plans = {plan.name: (plan.feed.timeframe, plan.feed.flat) for plan in run.program.plans}
     if known.status != SPEAKS or known.feed != plans.get(fresh.deployment.plan):
@@ -110,7 +105,7 @@ def _state(capsule: bytes) -> Any:
 
 
 def _warm_up(
-    run: "ShardRun", fresh: ScriptState, before: EntryId, settings: WorkerSettings, bench: Bench
+    run: ShardRun, fresh: ScriptState, before: EntryId, settings: WorkerSettings, bench: Bench
 ) -> str:
     """Show a new version all history that the log retains; returns why it cannot stay, if so."""
     program = run.program.only([fresh.deployment.plan])
@@ -130,72 +125,6 @@ def _warm_up(
         return str(error)
     finally:
         host.close()
-        run.log.open(run.state.symbols)
-
-
-def replay_decided(
-    run: "ShardRun", upto: EntryId, settings: WorkerSettings, bench: Bench
-) -> dict[str, str]:
-    """Replay up to an entry with every decision in its place.
-
-    Returns the scripts that failed where they had not, and why: they say no more.
-    """
-    broken: dict[str, str] = {}
-    for decision in run.log.script_decisions(run.state.scripts.decided):
-        ruling = read_ruling(decision.payload)
-        if ruling is None or decision.after > upto:
-            continue
-        broken |= _replay(run, decision.after, settings, bench)
-        if ruling.action == "rollback":
-            run.host.drop(ruling.script)
-        apply(run.state.scripts, ruling)
-        run.state.scripts.decided = decision.entry
-    return broken | _replay(run, upto, settings, bench)
-
-
-def _replay(
-    run: "ShardRun", upto: EntryId, settings: WorkerSettings, bench: Bench
-) -> dict[str, str]:
-    from workers.takeover import obey
-
-    broken: dict[str, str] = {}
-    for batch in run.log.replay(run.state.upto, upto):
-        for fault in _advance(run, batch):
-            broken[fault.script.name] = fault.reason
-            fault.script.status, fault.script.reason = QUARANTINED, f"in replay: {fault.reason}"
-        if batch.control is not None:
-            obey(run, batch.control, settings, bench)
-    return broken
-
-
-def _advance(run: "ShardRun", batch: Batch) -> Sequence[Any]:
-    return advance(run.program, run.state, batch, 0, run.host).scripts.faults
-
-
-def find(
-    run: "ShardRun", name: str, upto: EntryId, settings: WorkerSettings, bench: Bench
-) -> tuple[dict[int, bytes], Runner]:
-    """A script's state as of an entry, and a process that has it: by replay of its bars alone.
-
-    Raises: SandboxError, StreamError.
-    """
-    from workers.takeover import ShardRun
-
-    snapshot = run.log.load_snapshot()
-    assert snapshot is not None  # saved before a shard is processed for the first time
-    program, state = ShardState.load(snapshot.payload, settings.symbols_max, bench.trust)
-    state.scripts.of = {key: one for key, one in state.scripts.of.items() if key == name}
-    twin = ShardRun(run.log, run.lease, program, state, host=bench.replaying())
-    run.log.open(state.symbols)
-    try:
-        broken = replay_decided(twin, upto, settings, bench)
-        broken |= twin.host.collect(state.scripts)
-        if name in broken or name not in state.scripts.of:
-            raise SandboxError(broken.get(name, "it is not in the log any more"))
-        script = state.scripts.of[name]
-        return script.capsules, bench.live().load(script, state.symbols.names)
-    finally:
-        twin.host.close()
         run.log.open(run.state.symbols)
 
 

@@ -1,0 +1,136 @@
+"""What a worker sees of its shards and of the fleet, and what it tells of it.
+
+Every worker computes the same from the same entries. What is written for all (the pressure on
+the fleet, the log of decisions) is written by the first live worker by name: should two think so
+for a moment, the same line stands there twice.
+"""
+
+from collections.abc import Mapping
+from time import monotonic, time_ns
+
+import orjson
+import structlog
+
+from streams.ahead import measure_all
+from streams.connection import Link, translation
+from streams.keys import Keys
+from workers.load import ShardLoad
+from workers.membership import View
+from workers.memory import share_in_use
+from workers.meter import Meter, loads
+from workers.metrics import Metrics
+from workers.pressure import Pressure, Strain, Thresholds, assess, assess_fleet
+from workers.scaling import Required, Unknown
+from workers.settings import Settings
+from workers.sizing import Sizer
+
+FLEET = "fleet"  # the field of the pressure hash that is of the whole fleet
+LOG_ENTRIES_MAX = 10_000
+NS_PER_MS = 1_000_000
+
+logger = structlog.get_logger()
+
+
+class Observer:
+    """Measures now and then; `loads` and `required` are what came out last."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        name: str,
+        link: Link,
+        keys: Keys,
+        metrics: Metrics,
+        meters: Mapping[str, Meter],
+    ) -> None:
+        self._settings, self._name, self._link, self._keys = settings, name, link, keys
+        self._metrics, self._meters = metrics, meters
+        shards = [*map(str, range(settings.shards)), *settings.sources]
+        self._sizer = Sizer(settings.scaling, shards)
+        self._measured_at = float("-inf")
+        self._fleet = Pressure()
+        self._decided: int | None = 0
+        self._told: dict[str, tuple[int, str]] = {}
+        self.loads: dict[str, ShardLoad] = {}
+
+    @property
+    def required(self) -> Required | Unknown:
+        """Workers that the fleet needs now."""
+        return self._sizer.required()
+
+    def measure(self) -> bool:
+        """Measure this worker's shards when it is time; whether it was. Raises: Unavailable."""
+        now = monotonic()
+        if now - self._measured_at < self._settings.balance.measure_s:
+            self.loads = {name: load for name, load in self.loads.items() if name in self._meters}
+            return False
+        self._measured_at = now
+        meters = dict(self._meters)
+        ahead = measure_all(self._link, self._keys, list(meters))
+        memory = share_in_use(self._link)
+        for shard, meter in meters.items():
+            meter.observe(ahead[shard], now, self._settings.scaling.half_life_s)
+            self._press(meter, memory, now)
+        self.loads = loads(meters, time_ns() // NS_PER_MS)
+        for shard, meter in meters.items():
+            self._gauge(shard, meter, self.loads[shard])
+        return True
+
+    def _press(self, meter: Meter, memory: float, now: float) -> None:
+        settings, wall_ms = self._settings.pressure, time_ns() // NS_PER_MS
+        strain = Strain(meter.event_lag_s(wall_ms), meter.arrival_lag_s(wall_ms), memory)
+        thresholds = Thresholds(
+            event_lag_s=settings.lag_s, arrival_lag_s=settings.lag_s, calm_s=settings.calm_s
+        )
+        meter.pressure = assess(meter.pressure, strain, now, thresholds)
+
+    def _gauge(self, shard: str, meter: Meter, load: ShardLoad) -> None:
+        metrics = self._metrics
+        metrics.lag_entries.labels(shard).set(meter.waiting_entries)
+        metrics.lag_seconds.labels(shard).set(load.arrival_lag_s or 0.0)
+        metrics.snapshot_age.labels(shard).set(monotonic() - meter.snapshot_at)
+        metrics.pressure.labels(shard).set(load.level)
+        metrics.shedding_tier.labels(shard).set(load.tier)
+        if shard not in self._meters:  # given up meanwhile: no gauge may stay behind
+            metrics.forget(shard)
+
+    def reflect(self, view: View) -> None:
+        """Take in what all workers tell, and tell what follows from it. Raises: Unavailable."""
+        self._sizer.observe(view.loads)
+        answer = self.required
+        self._metrics.required.value = (
+            float(answer.workers) if isinstance(answer, Required) else None
+        )
+        levels = {
+            shard: Pressure(level=load.level, reason=load.reason)
+            for shard, load in view.loads.items()
+        }
+        self._fleet = assess_fleet(self._fleet, levels, monotonic())
+        self._tell(view, answer)
+
+    def _tell(self, view: View, answer: Required | Unknown) -> None:
+        """Write the pressure on our shards; the first worker writes what is of the fleet."""
+        pressures = {shard: (load.level, load.reason) for shard, load in self.loads.items()}
+        is_first = not view.peers or view.peers[0].name == self._name
+        if is_first:
+            pressures[FLEET] = (self._fleet.level, self._fleet.reason)
+        with translation(), self._link.client.pipeline(transaction=False) as pipe:
+            for name, (level, reason) in pressures.items():
+                told = orjson.dumps({"level": level, "at_ms": view.now_ms, "reason": reason})
+                pipe.hset(self._keys.pressure, name, told)
+                if self._told.get(name, (0, ""))[0] != level:
+                    entry = {"of": name, "level": level, "reason": reason}
+                    pipe.xadd(self._keys.pressure_log, entry, maxlen=LOG_ENTRIES_MAX)
+                    logger.info("pressure changed", of=name, level=level, reason=reason)
+            if is_first and self._is_news(answer):
+                entry = {"workers": len(view.peers), "reason": answer.reason}
+                pipe.xadd(self._keys.decisions, entry, maxlen=LOG_ENTRIES_MAX)
+                logger.info("workers required", running=len(view.peers), reason=answer.reason)
+            pipe.execute()
+        self._told = pressures
+
+    def _is_news(self, answer: Required | Unknown) -> bool:
+        """Whether the answer is another number than before, or none any more."""
+        decided = answer.workers if isinstance(answer, Required) else None
+        changed, self._decided = decided != self._decided, decided
+        return changed

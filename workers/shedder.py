@@ -1,0 +1,107 @@
+"""Weighs a shard's lag now and then, and writes what is decided before it takes effect."""
+
+from collections.abc import Sequence
+from time import monotonic
+
+import orjson
+import structlog
+
+from streams.connection import Link, translation
+from streams.keys import Keys
+from streams.records import Control
+from workers.program import Program
+from workers.run import ShardRun
+from workers.settings import SheddingSettings, WorkerSettings
+from workers.shedding import GIVES_UP, Objective, Priority, Shedding, Tier, decide
+from workers.takeover import SHED, decided
+
+DECISIONS_MAX = 10_000
+LEDGER_MAX = 100_000
+
+logger = structlog.get_logger()
+
+
+class Shedder:
+    """Decides for every shard of one worker.
+
+    A decision is an entry of the shard's own log, `shed:{n}`, with the tick entry behind which it
+    holds, so that every replay agrees. At the end of the tick stream it would take effect only
+    after the backlog that caused it.
+    """
+
+    def __init__(
+        self, link: Link, keys: Keys, settings: SheddingSettings, worker: WorkerSettings
+    ) -> None:
+        self._link, self._keys, self._settings, self._worker = link, keys, settings, worker
+
+    def weigh(self, run: ShardRun, lag_s: float | None) -> None:
+        """Go a tier up or down where the lag asks for it; nothing may wait for its commit.
+
+        Raises: Fenced, Unavailable.
+        """
+        now = monotonic()
+        before = run.shedding or Shedding(tier=run.state.shedding.tier, weighed_s=now)
+        run.shedding = decide(
+            before,
+            lag_s,
+            now,
+            shed=run.state.shedding.shed,
+            objective=self._objective(run.program),
+        )
+        if run.shedding.tier != before.tier:
+            try:
+                self._write(run, before.tier, run.shedding)
+            except BaseException:
+                run.shedding = before
+                raise
+
+    def _objective(self, program: Program) -> Objective:
+        settings = self._settings
+        return Objective(
+            lag_s=settings.lag_s,
+            enter_s=settings.enter_s,
+            dwell_s=settings.dwell_s,
+            calm_s=settings.calm_s,
+            tier_max=min(Tier(settings.tier_max), tier_useful(program, settings.low_symbols)),
+        )
+
+    def _write(self, run: ShardRun, ended: Tier, now: Shedding) -> None:
+        after = str(run.state.upto)
+        low = self._settings.low_symbols if now.tier == Tier.TICKS else ()
+        payload = orjson.dumps(
+            {"tier": int(now.tier), "after": after, "reason": now.reason, "low": low}
+        )
+        entry = run.log.add_shed(run.lease.fence, payload)
+        decided(run, Control(entry, SHED, payload), self._worker)
+        logger.warning(
+            "shedding changed",
+            shard=run.shard,
+            tier=int(now.tier),
+            gives_up=GIVES_UP[now.tier],
+            reason=now.reason,
+        )
+        record = {
+            "shard": run.shard,
+            "tier": int(ended),
+            "next": int(now.tier),
+            "until": after,
+            "reason": now.reason,
+            "forming": now.shed.forming,
+            "scripts": now.shed.scripts,
+            "plans": now.shed.plans,
+            "ticks": now.shed.ticks,
+        }
+        with translation(), self._link.client.pipeline(transaction=False) as pipe:
+            pipe.xadd(self._keys.ledger, record, maxlen=LEDGER_MAX)
+            pipe.xtrim(self._keys.shed(run.shard), maxlen=DECISIONS_MAX)
+            pipe.execute()
+
+
+def tier_useful(program: Program, low_symbols: Sequence[str]) -> Tier:
+    """The highest tier that would give anything up for this program."""
+    if low_symbols:
+        return Tier.TICKS
+    if any(plan.priority == Priority.LOW for plan in program.plans):
+        return Tier.PLANS
+    forms = any(plan.feed.forming_ns is not None for plan in program.plans)
+    return Tier.FORMING if forms else Tier.NOTHING
