@@ -9,10 +9,23 @@ from streams.connection import SERVER_ERRORS, Link, translated, translation
 from streams.errors import StreamError, Unavailable
 from streams.functions import MISSING, answer
 from streams.keys import NAME, Keys
-from streams.records import Batch, Commit, Control, EntryId, Lag, Lease, Snapshot, Status
+from streams.records import (
+    ZERO,
+    Batch,
+    Commit,
+    Control,
+    Decision,
+    EntryId,
+    Lag,
+    Lease,
+    Snapshot,
+    Status,
+)
 from streams.symbols import SymbolTable
 from streams.wire import COUNT, Wire
 
+SCRIPT = "script"  # the kind of an entry that deploys a script, or decides about one
+AFTER = "after"  # the field that says behind which entry a decision holds
 TRIM_TRIES = 3  # a group may join between the look at the groups and the trim
 
 
@@ -90,6 +103,29 @@ class ShardLog:
     def add_deploy(self, fence: int, kind: str, payload: bytes) -> EntryId:
         """Append a deployment to the shard's own stream."""
         return self._append(fence, DEPLOY, kind, "payload", payload)
+
+    def add_script_decision(self, fence: int, after: EntryId, payload: bytes) -> EntryId:
+        """Append a decision about a script, which holds behind an entry, to the stream of them."""
+        keys = [self._keys.script_decisions(self.shard), self._hash]
+        words = (fence, DEPLOY, SCRIPT, AFTER, str(after), "payload", payload)
+        return EntryId.parse(answer(call(self._link, "append", keys, words), self.shard)[1])
+
+    def script_decisions(self, newer_than: EntryId) -> list[Decision]:
+        """The decisions about scripts behind this one, in order."""
+        key = self._keys.script_decisions(self.shard)
+        with translation():
+            found = self._link.client.xrange(key, f"({newer_than}", "+")
+        return [
+            Decision(EntryId.parse(at), EntryId.parse(fields[AFTER.encode()]), fields[b"payload"])
+            for at, fields in found
+        ]
+
+    def forget_script_decisions(self, cursor: EntryId) -> None:
+        """Take back the decisions of a batch that was never committed: those behind `cursor`."""
+        unmade = [str(one.entry) for one in self.script_decisions(ZERO) if one.after > cursor]
+        if unmade:
+            with translation():
+                self._link.client.xdel(self._keys.script_decisions(self.shard), *unmade)
 
     def add_shed(self, fence: int, payload: bytes) -> EntryId:
         """Append a shedding decision to the shard's stream of them."""

@@ -27,6 +27,7 @@ from workers.metrics import Metrics
 from workers.observer import Observer
 from workers.placement import place
 from workers.program import Program
+from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
 from workers.shedder import Shedder
 from workers.stealing import StealPolicy, held, steal
@@ -63,6 +64,7 @@ class Ownership:
         program: Program,
         metrics: Metrics,
         background: Executor,
+        keeper: ScriptKeeper,
     ) -> None:
         self.name = name
         self.plane = DataPlane(
@@ -70,6 +72,7 @@ class Ownership:
             Wire(link, keys, shards=settings.shards),
             metrics,
             background,
+            keeper,
             Shedder(link, keys, settings.shedding, settings.worker),
             self._gone,
         )
@@ -82,6 +85,7 @@ class Ownership:
             behind_s=balance.behind_s, room_s=balance.room_s, window_s=balance.window_s
         )
         self._membership = Membership(link, keys, name, alive_ms=settings.worker.lease_ms)
+        self._keeper = keeper
         self._holdings: dict[str, Holding] = {}
         self._resting: dict[str, float] = {}
         self._giving: dict[str, tuple[str, float]] = {}
@@ -217,7 +221,7 @@ class Ownership:
         """Bring the shard's state up to its committed entry, then let it be processed."""
         started = monotonic()
         try:
-            run = take_over(log, lease, self._program, self._settings.worker)
+            run = take_over(log, lease, self._program, self._settings.worker, self._keeper.bench)
         except Exception as error:
             logger.exception("take-over failed", shard=lease.shard)
             self._gone(lease.shard, rest=not isinstance(error, StreamError))

@@ -11,9 +11,10 @@ from streams.connection import Link, translation
 from streams.keys import Keys
 from streams.records import Control
 from workers.program import Program
+from workers.run import ShardRun
 from workers.settings import SheddingSettings, WorkerSettings
 from workers.shedding import GIVES_UP, Objective, Priority, Shedding, Tier, decide
-from workers.takeover import SHED, ShardRun, decided
+from workers.takeover import SHED, decided
 
 DECISIONS_MAX = 10_000
 CLOCK_SLACK_MS = 60_000  # by which the clocks of two servers of a cluster may differ

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import talib
 
 from indicators.series import CLOSE, HIGH, OPEN, VOLUME
 
@@ -80,13 +79,6 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
         {"startvalue": 99.0, "offsetonreverse": 0.01},
         {"accelerationinitlong": 0.01, "accelerationlong": 0.03, "accelerationmaxlong": 0.3},
         {"accelerationinitshort": 0.05, "accelerationshort": 0.01, "accelerationmaxshort": 0.1},
-    ],
-    "sarext_wilder": [
-        {},
-        {"startvalue": 99.0, "offsetonreverse": 0.01},
-        {"startvalue": -101.0},
-        {"accelerationinitlong": 0.01, "accelerationlong": 0.03, "accelerationmaxlong": 0.3},
-        {"accelerationinitshort": 0.5, "accelerationshort": 0.01, "accelerationmaxshort": 0.1},
     ],
     "tsignals": [
         {"trend": RISING, **given}
@@ -213,11 +205,6 @@ def varying(bars: pd.DataFrame, close: Any, periods: Any, **given: Any) -> pd.Da
     return pandas_ta_classic.mavp(bars["close"], bars["volume"] % 37.0 + 0.5, **given).to_frame()
 
 
-def from_talib(bars: pd.DataFrame, **given: Any) -> pd.DataFrame:
-    """TA-Lib's stop."""
-    return talib.SAREXT(bars["high"], bars["low"], **given).to_frame("SAREXT")
-
-
 def rising(bars: pd.DataFrame, trend: Any, **given: Any) -> pd.DataFrame:
     """Trades while the candles rise."""
     return pandas_ta.tsignals(bars["close"] > bars["open"], **given)
@@ -226,7 +213,6 @@ def rising(bars: pd.DataFrame, trend: Any, **given: Any) -> pd.DataFrame:
 ORACLES: dict[str, Callable[..., pd.DataFrame]] = {
     "cpr": central_range,
     "mavp": varying,
-    "sarext_wilder": from_talib,
     "tsignals": rising,
     "xsignals": crossed_again,
 }

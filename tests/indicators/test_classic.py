@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 import talib
 
-from indicators import CATALOGUE, CLOSE, HIGH, LOW, OPEN, frame
+from indicators import CATALOGUE, CLOSE, HIGH, LOW, OPEN, ParameterError, frame
 from indicators.definitions.overlap import prices
 from tests.indicators.market import generated, markets
-from tests.indicators.parity import pandas_ta_classic
+from tests.indicators.parity import pandas_ta, pandas_ta_classic
+from tests.indicators.parity_classic import PARAMETERS
 from tests.indicators.regimes import regimes
 
 ROWS, SUNDAY = 600, 6
@@ -53,6 +54,23 @@ def walk() -> pd.DataFrame:
     return generated()["walk"].head(ROWS)
 
 
+STOPS: list[dict[str, float]] = [
+    {},
+    {"startvalue": 99.0, "offsetonreverse": 0.01},
+    {"startvalue": -101.0},
+    {"accelerationinitlong": 0.01, "accelerationlong": 0.03, "accelerationmaxlong": 0.3},
+    {"accelerationinitshort": 0.5, "accelerationshort": 0.01, "accelerationmaxshort": 0.1},
+]
+
+
+@pytest.mark.parametrize("given", STOPS, ids=str)
+def test_wilders_stop_equals_talibs(given: dict[str, float]) -> None:
+    text = f"sarext_wilder({', '.join(f'{name}={value}' for name, value in given.items())})"
+    for market, bars in (markets() | regimes()).items():
+        wanted, got = talib.SAREXT(bars["high"], bars["low"], **given), ours(bars, text)
+        assert got.to_numpy() == pytest.approx(wanted.to_numpy(), rel=1e-9, nan_ok=True), market
+
+
 @pytest.mark.parametrize("text", TALIB)
 def test_what_talib_has_too_equals_talib(text: str) -> None:
     for market, bars in markets().items():
@@ -67,7 +85,7 @@ def theirs(bars: pd.DataFrame, **given: Any) -> pd.DataFrame:
     return pandas_ta_classic.cpr(*(bars[name] for name in PRICES), **given)
 
 
-def test_an_untouched_range_shows_when_it_is_known_and_upstream_before() -> None:
+def untouched_ranges_show_when_they_are_known_and_upstream_before() -> None:
     bars = walk()
     seen = theirs(bars, virgin_cpr=True)["CPR_VIRGIN"].to_numpy()
     now = 301 + int(seen[300:].argmax())
@@ -81,7 +99,7 @@ def test_an_untouched_range_shows_when_it_is_known_and_upstream_before() -> None
     assert np.array_equal(got.to_numpy()[5:], seen[:-5].astype(float))
 
 
-def test_weekly_levels_are_of_the_week_before_and_upstream_of_the_one_before_that() -> None:
+def weekly_levels_are_of_the_week_before_and_upstream_of_the_one_before_that() -> None:
     bars = walk()
     week = pd.DatetimeIndex(bars.index).to_period("W-SUN")
     highs = bars["high"].groupby(week).max()
@@ -129,13 +147,16 @@ def test_katsanos_flow_is_his_and_upstreams_is_nearly_always_none() -> None:
     assert (ours(bars, "vfi()").dropna() == 0.0).mean() > 0.5
 
 
-def test_a_position_lasts_until_the_crossing_that_ends_it() -> None:
+def a_position_lasts_until_the_crossing_that_ends_it() -> None:
     bars = pd.DataFrame({"close": [1.0, 1, 3, 3, 1, 1, 3, 4, 4]})
     got = frame(bars, ["xsignals(close, 2, 2)"])
     assert got["TS_Trends"].tolist() == [0, 0, 1, 1, 0, 0, 1, 1, 1]
     assert got["TS_Trades"].tolist() == [0, 0, 1, 0, -1, 0, 1, 0, 0]
     assert got["TS_Entries"].tolist() == [0, 0, 1, 0, 0, 0, 1, 0, 0]
     assert got["TS_Exits"].tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0]
+    cut = bars["close"].iloc[:-1]  # the last crossing so far: upstream has no trend after it
+    assert pandas_ta.xsignals(cut, 2, 2)["TS_Trends"].tolist()[:6] == [0, 0, 1, 1, 0, 0]
+    assert pandas_ta.xsignals(bars["close"].iloc[:4], 2, 2)["TS_Trends"].tolist() == [0, 0, 1, 0]
     short = frame(bars, ["xsignals(close, 2, 2, long=False)"])
     assert (short["TS_Trends"] == 1 - got["TS_Trends"]).all()
 
@@ -147,9 +168,88 @@ def test_lengths_between_two_numbers_are_rounded_to_the_even_one() -> None:
     assert got[1:].tolist() == [1.5, 3.0, 3.75, 28 / 3, 24.0]
 
 
-def test_a_fading_peak_stops_at_zero() -> None:
-    bars = pd.DataFrame({"close": [-4.0, -8, 2, -8]})
-    assert ours(bars, "edecay()").tolist() == [-4.0, 0.0, 2.0, 2.0 * np.exp(-0.2)]
+def fading_peaks_stop_at_zero() -> None:
+    bars = pd.DataFrame({"close": [-4.0, -8, 2, -8, -8]})
+    fading = [2.0 * np.exp(-0.2), 2.0 * np.exp(-0.4)]
+    assert ours(bars, "edecay()").tolist() == pytest.approx([-4.0, 0.0, 2.0, *fading])
+    assert pandas_ta_classic.edecay(bars["close"])[1] == -4.0 * np.exp(-0.2)
+
+
+def a_missing_trend_is_none() -> None:
+    bars = pd.DataFrame({"close": [np.nan, 1.0, 1.0, np.nan, 0.0]})
+    got = frame(bars, ["tsignals(close)"])
+    assert got["TS_Trends"].tolist() == [0, 1, 1, 0, 0]
+    assert got["TS_Trades"].tolist() == [0, 1, 0, -1, 0]
+    with pytest.raises(ValueError, match="NA"):
+        pandas_ta.tsignals(bars["close"])
+
+
+def ribbons_are_ten_at_most() -> None:
+    for name in ("mmar", "rainbow"):
+        with pytest.raises(ParameterError, match="1 to 10"):
+            CATALOGUE[name].build((), {"num_ribbons": 11})
+
+
+def cpr_differs() -> None:
+    untouched_ranges_show_when_they_are_known_and_upstream_before()
+    weekly_levels_are_of_the_week_before_and_upstream_of_the_one_before_that()
+
+
+SHOWN: dict[str, Callable[[], None]] = {
+    "cpr": cpr_differs,
+    "edecay": fading_peaks_stop_at_zero,
+    "mmar": ribbons_are_ten_at_most,
+    "rainbow": ribbons_are_ten_at_most,
+    "tsignals": a_missing_trend_is_none,
+    "xsignals": a_position_lasts_until_the_crossing_that_ends_it,
+}
+"""For each indicator that says how it differs, what shows it."""
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_is_said_to_differ_does(name: str) -> None:
+    SHOWN[name]()
+
+
+def test_every_difference_that_a_docstring_states_is_shown() -> None:
+    entries = [CATALOGUE[name] for name in PARAMETERS]
+    kept = {each.name for each in entries if each.differs.startswith("not from pandas-ta")}
+    assert {each.name for each in entries if each.differs} - kept == set(SHOWN)
+    assert kept == {"dsp", "fosc", "macdext", "macdfix", "pmax", "po", "sarext", "vfi"}
+
+
+def test_chandes_forecast_is_the_one_that_was_made_for_the_row() -> None:
+    bars = walk()
+    close = bars["close"]
+    forecast = talib.TSF(close, 14)
+    wanted = (100.0 * (close - forecast.shift()) / close).to_numpy()
+    got = ours(bars, "fosc_chande()").to_numpy()
+    assert got == pytest.approx(wanted, rel=1e-9, abs=1e-10, nan_ok=True)
+    early = (100.0 * (close - forecast) / close).to_numpy()
+    assert ours(bars, "fosc()").to_numpy() == pytest.approx(early, abs=1e-10, nan_ok=True)
+    assert np.nanmedian(np.abs(early - wanted)) > 0.01
+
+
+def test_ozbilgics_stop_turns_with_the_average() -> None:
+    bars, length = walk(), 10
+    middle = talib.EMA(bars["close"], length).to_numpy()
+    ranges = ours(bars, f"atr(length={length})").to_numpy()
+    long = short = direction = np.nan
+    got = ours(bars, "pmax_ozbilgic()").to_numpy()
+    for row in range(length - 1, ROWS):
+        long_before, short_before = long, short
+        long, short = middle[row] - 3.0 * ranges[row], middle[row] + 3.0 * ranges[row]
+        if row == length - 1 or (direction == -1 and middle[row] > short_before):
+            direction = 1
+        elif direction == 1 and middle[row] < long_before:
+            direction = -1
+        if middle[row] > long_before:
+            long = max(long, long_before)
+        if middle[row] < short_before:
+            short = min(short, short_before)
+        assert got[row] == pytest.approx(long if direction == 1 else short, rel=1e-9), row
+    assert np.isnan(got[: length - 1]).all()
+    assert not np.allclose(got, ours(bars, "pmax()"), equal_nan=True)
 
 
 def test_one_thing_under_two_names_is_computed_once() -> None:

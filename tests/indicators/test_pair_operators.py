@@ -113,8 +113,8 @@ MEANINGS: dict[str, tuple[Series, list[float], list[float], list[float]]] = {
     ),
     "upheld": (
         o.upheld(CLOSE, OPEN),
-        [5, 5, 5, 1, 5, 5, NOTHING, 5],
-        [1, 3, 2, 2, 1, 2, 3, 1],
+        [5, 5, 5, 4, 3, 5, NOTHING, 5],
+        [1, 3, 2, 1, 1, 2, 3, 1],
         [1, 3, 3, 3, 1, 2, NOTHING, 2],
     ),
 }
