@@ -187,7 +187,8 @@ def test_fleet_up_grows_to_the_load_restarts_the_dead_and_shrinks_without_flappi
 def test_the_ledger_equals_the_replay_while_the_fleet_grows_shrinks_and_things_die(
     server: Server, tmp_path: Path
 ) -> None:
-    with fleet(server, tmp_path, CONFIG) as running, (tmp_path / "up.log").open("wb") as log:
+    config = {**CONFIG, "scaling": {**CONFIG["scaling"], "utilisation": 0.2}}
+    with fleet(server, tmp_path, config) as running, (tmp_path / "up.log").open("wb") as log:
         up = subprocess.Popen(
             [*running.command("up"), "--min", "1", "--max", "3"], stderr=log, stdout=log
         )
