@@ -20,8 +20,8 @@ $(READY): pyproject.toml uv.lock
 	  if $$python -c 'import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 14))' 2>/dev/null; then break; fi; python=; done; \
 	if [ -z "$$python" ]; then echo "no Python 3.12 or 3.13 on PATH (.python-version names 3.12)" >&2; exit 1; fi; \
 	[ -x $(BIN)/python ] || $$python -m venv $(VENV)
-	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^ *"\(uv[>=][^"]*\)".*/\1/p' pyproject.toml)"
-	@$(BIN)/uv sync --quiet --frozen --all-groups
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check "$$(sed -n 's/^ *"\(uv[>=][^"]*\)".*/\1/p' pyproject.toml)"
+	@$(BIN)/uv sync $$([ -t 2 ] || echo --quiet) --frozen --all-groups
 	@touch $@
 
 demo: $(READY) ## A market, two workers and a live table, on an embedded server
