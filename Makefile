@@ -20,8 +20,8 @@ $(READY): pyproject.toml uv.lock
 	  if $$python -c 'import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 14))' 2>/dev/null; then break; fi; python=; done; \
 	if [ -z "$$python" ]; then echo "no Python 3.12 or 3.13 on PATH (.python-version names 3.12)" >&2; exit 1; fi; \
 	[ -x $(BIN)/python ] || $$python -m venv $(VENV)
-	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^ *"\(uv[>=][^"]*\)".*/\1/p' pyproject.toml)"
-	@$(BIN)/uv sync --quiet --frozen --all-groups
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check "$$(sed -n 's/^ *"\(uv[>=][^"]*\)".*/\1/p' pyproject.toml)"
+	@$(BIN)/uv sync $$([ -t 2 ] || echo --quiet) --frozen --all-groups
 	@touch $@
 
 demo: $(READY) ## A market, two workers and a live table, on an embedded server
@@ -46,12 +46,12 @@ test: check ## Everything that proves the product, under 8 minutes on two cores
 	@$(BIN)/python -m workers.warm
 	@$(BIN)/python -m pytest --numprocesses $$(nproc) --dist worksteal $(ARGS)
 
-soak: $(READY) ## Chaos and fuzzing for minutes
-	@SOAK=1 $(BIN)/python -m pytest -m soak $(ARGS)
+soak: $(READY) ## Load, scaling and fuzzing for minutes
+	@$(BIN)/python -m pytest -m soak $(ARGS)
 	@$(BIN)/python -m tests.sandbox.fuzz --seconds 60
 
 bench: $(READY) ## Every speed claim, beside its peers in the same run
-	@for bench in engine bars streams fleet simulation; do echo "== $$bench"; $(BIN)/python -m benchmarks.$$bench $(ARGS) || exit 1; done
+	@for bench in engine catalogue bars streams fleet simulation; do echo "== $$bench"; $(BIN)/python -m benchmarks.$$bench $(ARGS) || exit 1; done
 
 helm-check: $(READY) ## Lint, render and validate the chart
 	@$(BIN)/python -m helm.generate --check && $(BIN)/python -m pytest tests/helm $(ARGS)

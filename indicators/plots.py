@@ -89,7 +89,8 @@ def _values(entry: Indicator, bars: Mapping[str, Numbers]) -> dict[str, Numbers]
     plan = Plan(dict(zip(built.columns or built.fields, built.series, strict=True)))
     rows = bars["close"].size
     slots = np.zeros(rows, np.int64)
-    return plan.run(plan.new_state(slots=1), slots, {name: bars[name] for name in plan.fields})
+    columns = {name: bars[name] for name in plan.fields}
+    return dict(plan.run(plan.new_state(slots=1), slots, columns))
 
 
 def _example(text: str) -> Series:

@@ -51,11 +51,13 @@ class Declared:
     """What build(ta) declared: series by output, and which of them are conditions.
 
     A condition's signal fires when it comes true; any other output's when its number changes.
+    `graph` is the checked data that it was read from: read again, it gives the same.
     """
 
     outputs: dict[str, Series]
     conditions: frozenset[str]
     params: dict[str, dict[str, float]]
+    graph: dict[str, Any]
 
     def plan(self) -> Plan:
         """The plan of the outputs, to run alone; a worker adds them to its own."""
@@ -90,7 +92,7 @@ def declared(graph: Any, limits: Limits) -> Declared:
             f" (limit graph_cells_max is {limits.graph_cells_max})"
         )
     conditions = frozenset(name for name, series in named.items() if series.name in CONDITIONS)
-    return Declared(named, conditions, _params(graph.get("params")))
+    return Declared(named, conditions, _params(graph.get("params")), graph)
 
 
 class _Reader:

@@ -52,6 +52,42 @@ class Keys:
         """Hash of the newest state capsule and its chunks."""
         return self._of("snapshot", shard)
 
+    def script_decisions(self, shard: str | int) -> str:
+        """Stream of what was decided about scripts, each with the entry behind which it holds."""
+        return self._of("scripts", shard)
+
+    @property
+    def scripts(self) -> str:
+        """Hash of the newest signed deployment of each script."""
+        return f"{self.name}:scripts"
+
+    @property
+    def script_revisions(self) -> str:
+        """Hash of how often each script was deployed, removed or rolled back."""
+        return f"{self.name}:scripts:revisions"
+
+    @property
+    def script_status(self) -> str:
+        """Hash of how each script fares on each shard."""
+        return f"{self.name}:scripts:status"
+
+    def script_versions(self, script: str) -> str:
+        """Hash of all versions of a script by their digest."""
+        return f"{self.name}:script:{script}:versions"
+
+    def script_history(self, script: str) -> str:
+        """Stream of what was done with a script, oldest first."""
+        return f"{self.name}:script:{script}:history"
+
+    def script_log(self, script: str) -> str:
+        """Stream of what a script printed and where it failed."""
+        return f"{self.name}:script:{script}:log"
+
+    @property
+    def audit(self) -> str:
+        """Stream of every decision about who may deploy what."""
+        return f"{self.name}:audit"
+
     def shed(self, shard: str | int) -> str:
         """Stream of shedding decisions, each with the log entry behind which it holds."""
         return self._of("shed", shard)

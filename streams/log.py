@@ -9,11 +9,23 @@ from streams.connection import SERVER_ERRORS, Link, translated, translation
 from streams.errors import StreamError, Unavailable
 from streams.functions import MISSING, answer
 from streams.keys import NAME, Keys
-from streams.records import Batch, Commit, Control, EntryId, Lag, Lease, Snapshot, Status
+from streams.records import (
+    ZERO,
+    Batch,
+    Commit,
+    Control,
+    Decision,
+    EntryId,
+    Lag,
+    Lease,
+    Snapshot,
+    Status,
+)
 from streams.symbols import SymbolTable
 from streams.wire import COUNT, Wire
 
-OUTPUT_ENTRIES_MAX = 10_000_000  # of one output stream of one shard, however young
+SCRIPT = "script"  # the kind of an entry that deploys a script, or decides about one
+AFTER = "after"  # the field that says behind which entry a decision holds
 TRIM_TRIES = 3  # a group may join between the look at the groups and the trim
 
 
@@ -92,6 +104,29 @@ class ShardLog:
         """Append a deployment to the shard's own stream."""
         return self._append(fence, DEPLOY, kind, "payload", payload)
 
+    def add_script_decision(self, fence: int, after: EntryId, payload: bytes) -> EntryId:
+        """Append a decision about a script, which holds behind an entry, to the stream of them."""
+        keys = [self._keys.script_decisions(self.shard), self._hash]
+        words = (fence, DEPLOY, SCRIPT, AFTER, str(after), "payload", payload)
+        return EntryId.parse(answer(call(self._link, "append", keys, words), self.shard)[1])
+
+    def script_decisions(self, newer_than: EntryId) -> list[Decision]:
+        """The decisions about scripts behind this one, in order."""
+        key = self._keys.script_decisions(self.shard)
+        with translation():
+            found = self._link.client.xrange(key, f"({newer_than}", "+")
+        return [
+            Decision(EntryId.parse(at), EntryId.parse(fields[AFTER.encode()]), fields[b"payload"])
+            for at, fields in found
+        ]
+
+    def forget_script_decisions(self, cursor: EntryId) -> None:
+        """Take back the decisions of a batch that was never committed: those behind `cursor`."""
+        unmade = [str(one.entry) for one in self.script_decisions(ZERO) if one.after > cursor]
+        if unmade:
+            with translation():
+                self._link.client.xdel(self._keys.script_decisions(self.shard), *unmade)
+
     def add_shed(self, fence: int, payload: bytes) -> EntryId:
         """Append a shedding decision to the shard's stream of them."""
         words = ("deploy", "shed", "payload", payload)
@@ -104,10 +139,13 @@ class ShardLog:
         """The shedding decisions behind this one, in order."""
         with translation():
             found = self._link.client.xrange(self._keys.shed(self.shard), f"({after}", "+")
-        return [
-            Control(EntryId.parse(entry), fields[b"deploy"].decode(), fields[b"payload"])
-            for entry, fields in found
-        ]
+        return [_decision(entry, fields) for entry, fields in found]
+
+    def newest_decision(self) -> Control | None:
+        """The last shedding decision, if there ever was one."""
+        with translation():
+            found = self._link.client.xrevrange(self._keys.shed(self.shard), count=1)
+        return _decision(*found[0]) if found else None
 
     def save_snapshot(self, fence: int, snapshot: Snapshot) -> bool:
         """Store a snapshot; False when a newer one is there already.
@@ -141,24 +179,6 @@ class ShardLog:
                 return int(rest[0])
         return 0
 
-    def trim_outputs(self, *, signals_ms: int, values_ms: int) -> None:
-        """Drop what was published longer ago, and the oldest beyond `OUTPUT_ENTRIES_MAX`.
-
-        Age is by the server's clock. Dead letters are kept as long as signals.
-        """
-        keys, shard = self._keys, self.shard
-        kept_ms = {
-            keys.signals(shard): signals_ms,
-            keys.values(shard): values_ms,
-            keys.deadletter(shard): signals_ms,
-        }
-        with translation():
-            seconds, _ = self._link.client.time()
-            for key, age_ms in kept_ms.items():
-                oldest = max(0, int(seconds) * 1_000 - age_ms)
-                self._link.client.xtrim(key, minid=oldest)
-                self._link.client.xtrim(key, maxlen=OUTPUT_ENTRIES_MAX)
-
     def lag(self) -> Lag:
         """How far the cursor is behind; never unknown."""
         with translation():
@@ -182,6 +202,10 @@ class ShardLog:
         return answer(
             call(self._link, function, [self._ticks, self._hash, *keys], words), self.shard
         )
+
+
+def _decision(entry: bytes, fields: Mapping[bytes, bytes]) -> Control:
+    return Control(EntryId.parse(entry), fields[b"deploy"].decode(), fields[b"payload"])
 
 
 def call(link: Link, function: str, keys: list[str], words: tuple[Any, ...]) -> bytes:

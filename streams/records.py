@@ -60,6 +60,15 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """Something that was decided about a shard, and holds behind the log entry `after`."""
+
+    entry: EntryId
+    after: EntryId
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One contiguous run of a shard's log as columns, each of shape (rows,).
 

@@ -20,7 +20,7 @@ COMMANDS = {
     "selftest": "workers.commands.selftest",
     "indicators": "workers.commands.indicators",
     "vet": "workers.commands.vet",
-    "script": "workers.commands.script",
+    "script": "workers.commands.deploy",
     "doctor": "workers.commands.doctor",
 }
 

@@ -25,9 +25,11 @@ from workers.meter import Meter
 from workers.metrics import Metrics
 from workers.pressure import ReadSize, entries_max, rows_max
 from workers.processor import advance
+from workers.run import ShardRun
+from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
 from workers.shedder import Shedder
-from workers.takeover import ShardRun, obey
+from workers.takeover import obey
 
 BLOCK_MS = 50  # how long a read waits for ticks, and so how late a command is heard
 IDLE_S = 0.05
@@ -72,6 +74,7 @@ class DataPlane:
         wire: Wire,
         metrics: Metrics,
         background: Executor,
+        keeper: ScriptKeeper,
         shedder: Shedder,
         on_gone: Callable[[str, bool], None],
     ) -> None:
@@ -82,6 +85,7 @@ class DataPlane:
         self._wire = wire
         self._metrics = metrics
         self._background = background
+        self._keeper = keeper
         self._on_gone = on_gone
         self._backoff = Backoff()
         self.meters: dict[str, Meter] = {}
@@ -213,13 +217,15 @@ class DataPlane:
                 self._leave(run)
                 return
             if run.control is not None:
-                self._switch(run)
+                if len(run.host.lost) <= run.host.found.qsize():  # a search uses the run's line
+                    self._switch(run)
                 return
+            self._keeper.tend(run)
             self._weigh(run)
             self._snapshot_if_due(run)
         if batches:
             run.silence_s = 0.0
-            self._process(run, batches, row_s)
+            self._process(run, _up_to_control(batches), row_s)
         elif run.reads:
             run.silence_s += elapsed_s
             self._tick_clock(run)
@@ -236,7 +242,11 @@ class DataPlane:
         state, prev = run.state, run.state.upto
         entries, seq, seq_values = state.entries, state.signal_seq, state.value_seq
         now_ns = time_ns()
-        outputs = [advance(run.program, state, batch, now_ns) for batch in batches]
+        outputs = []
+        for batch in batches:
+            after = state.upto
+            outputs.append(advance(run.program, state, batch, now_ns, run.host))
+            self._keeper.judge(run, outputs[-1], after)
         run.pending = Commit(
             shard=run.shard,
             fence=run.lease.fence,
@@ -300,6 +310,8 @@ class DataPlane:
         old = monotonic() - run.snapshot_at > worker.snapshot_s
         if run.uploading or not news or not (old or news >= SNAPSHOT_ENTRIES):
             return
+        if not self._keeper.collected(run):
+            return
         run.snapshot_at, run.snapshot_entries, run.uploading = monotonic(), run.state.entries, True
         self._background.submit(self._upload, run, run.capsule())
 
@@ -309,10 +321,8 @@ class DataPlane:
                 run.log.save_snapshot(run.lease.fence, capsule)
             if run.shard in self.meters:
                 self.meters[run.shard].snapshot_at = monotonic()
-            kept = self._settings.retention
-            run.log.trim(run.lease.fence, retention_ms=int(kept.ticks_s * MS_PER_S))
-            run.log.trim_outputs(
-                signals_ms=int(kept.signals_s * MS_PER_S), values_ms=int(kept.values_s * MS_PER_S)
+            run.log.trim(
+                run.lease.fence, retention_ms=int(self._settings.retention.ticks_s * MS_PER_S)
             )
         except StreamError as error:
             logger.warning("snapshot not saved", shard=run.shard, reason=str(error))
@@ -327,10 +337,13 @@ class DataPlane:
     def _switched(self, run: ShardRun) -> None:
         try:
             assert run.control is not None
-            obey(run, run.control, self._settings.worker)
-            run.log.save_snapshot(run.lease.fence, run.capsule())
+            obey(run, run.control, self._settings.worker, self._keeper.bench)
+            run.host.prepare(run.state.scripts, run.state.symbols.names)
+            if self._keeper.collected(run):
+                run.log.save_snapshot(run.lease.fence, run.capsule())
         except Exception as error:
             logger.exception("deployment failed", shard=run.shard)
+            self._keeper.forget(run)
             self.meters.pop(run.shard, None)
             self._on_gone(run.shard, not isinstance(error, StreamError))
         else:
@@ -340,7 +353,8 @@ class DataPlane:
     def _leave(self, run: ShardRun) -> None:
         """Snapshot and release at a batch boundary."""
         stopped = monotonic()
-        run.log.save_snapshot(run.lease.fence, run.capsule())
+        if self._keeper.collected(run):
+            run.log.save_snapshot(run.lease.fence, run.capsule())
         self._forget(run)
         run.log.release(run.lease.fence, successor=run.successor or "", reserve_ms=RESERVE_MS)
         held_ms = round((monotonic() - stopped) * MS_PER_S, 1)
@@ -359,6 +373,13 @@ class DataPlane:
         self.meters.pop(run.shard, None)
         self._metrics.forget(run.shard)
         self._wire.shut(run.shard)
+        self._keeper.forget(run)
+
+
+def _up_to_control(batches: Sequence[Batch]) -> Sequence[Batch]:
+    """The batches up to the first deployment: what follows it is read again, under it."""
+    ends = (number for number, batch in enumerate(batches, start=1) if batch.control is not None)
+    return batches[: next(ends, len(batches))]
 
 
 def _total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:

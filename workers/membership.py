@@ -34,15 +34,20 @@ class View(NamedTuple):
     peers: list[Peer]
 
     @property
-    def owners(self) -> dict[str, str]:
-        """Owner of every shard that somebody says to hold, or that is on its way to somebody."""
+    def given(self) -> dict[str, str]:
+        """Shards that are on their way, and to which live worker."""
         live = {peer.name for peer in self.peers}
-        given = {
+        return {
             shard: taker
             for peer in self.peers
             for shard, taker in peer.giving.items()
             if taker in live
         }
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """Owner of every shard that somebody says to hold, or that is on its way to somebody."""
+        given = self.given
         return given | {
             shard: given.get(shard, peer.name) if shard in peer.giving else peer.name
             for peer in self.peers

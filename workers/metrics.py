@@ -58,6 +58,10 @@ class Metrics:
         self.takeovers = counter("takeovers", "Shards taken, by what was found.", "from_state")
         self.reconnects = counter("reconnects", "Connections to the server made anew.")
         self.busy = counter("busy_seconds", "Seconds spent on processing, not on waiting.")
+        self.script_seconds = counter("script_seconds", "CPU seconds of users' scripts.", "script")
+        self.script_quarantined = gauge(
+            "script_quarantined", "Shards on which a script is in quarantine.", "script"
+        )
         self.shards = gauge("shards_owned", "Shards that this worker owns.")
         self.pressure = gauge("pressure_level", "Pressure on a shard, 0 to 3.", "shard")
         self.shedding_tier = gauge("shedding_tier", "What a shard gives up, 0 to 4.", "shard")

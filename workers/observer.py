@@ -62,7 +62,10 @@ class Observer:
         """Measure this worker's shards when it is time; whether it was. Raises: Unavailable."""
         now = monotonic()
         if now - self._measured_at < self._settings.balance.measure_s:
-            self.loads = {name: load for name, load in self.loads.items() if name in self._meters}
+            self.loads = {
+                shard: self.loads.get(shard, ShardLoad(moved_ms=meter.moved_ms))
+                for shard, meter in dict(self._meters).items()
+            }
             return False
         self._measured_at = now
         meters = dict(self._meters)
@@ -94,9 +97,13 @@ class Observer:
         if shard not in self._meters:  # given up meanwhile: no gauge may stay behind
             metrics.forget(shard)
 
-    def reflect(self, view: View) -> None:
-        """Take in what all workers tell, and tell what follows from it. Raises: Unavailable."""
+    def known(self, view: View) -> dict[str, ShardLoad]:
+        """Load of every shard as it was measured last, be it by an owner before this one."""
         self._sizer.observe(view.loads)
+        return self._sizer.known(view.loads)
+
+    def reflect(self, view: View) -> None:
+        """Tell what follows from what all workers tell. Raises: Unavailable."""
         answer = self.required
         self._metrics.required.value = (
             float(answer.workers) if isinstance(answer, Required) else None
@@ -121,7 +128,7 @@ class Observer:
                 if self._told.get(name, (0, ""))[0] != level:
                     entry = {"of": name, "level": level, "reason": reason}
                     pipe.xadd(self._keys.pressure_log, entry, maxlen=LOG_ENTRIES_MAX)
-                    logger.info("pressure changed", of=name, level=level, reason=reason)
+                    logger.info("pressure changed", of=name, pressure=level, reason=reason)
             if is_first and self._is_news(answer):
                 entry = {"workers": len(view.peers), "reason": answer.reason}
                 pipe.xadd(self._keys.decisions, entry, maxlen=LOG_ENTRIES_MAX)

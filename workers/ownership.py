@@ -18,15 +18,16 @@ from streams.keys import Keys
 from streams.log import ShardLog, renew_all
 from streams.records import Lease
 from streams.wire import Wire
-from workers import load
 from workers.backoff import Backoff
 from workers.bell import Bell, Released
 from workers.dataplane import DataPlane, Give, Take
+from workers.load import ShardLoad, backlogs_s, costs
 from workers.membership import Membership, View
 from workers.metrics import Metrics
 from workers.observer import Observer
 from workers.placement import place
 from workers.program import Program
+from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
 from workers.shedder import Shedder
 from workers.stealing import StealPolicy, held, steal
@@ -63,6 +64,7 @@ class Ownership:
         program: Program,
         metrics: Metrics,
         background: Executor,
+        keeper: ScriptKeeper,
     ) -> None:
         self.name = name
         self.plane = DataPlane(
@@ -70,6 +72,7 @@ class Ownership:
             Wire(link, keys, shards=settings.shards),
             metrics,
             background,
+            keeper,
             Shedder(link, keys, settings.shedding, settings.worker),
             self._gone,
         )
@@ -82,6 +85,7 @@ class Ownership:
             behind_s=balance.behind_s, room_s=balance.room_s, window_s=balance.window_s
         )
         self._membership = Membership(link, keys, name, alive_ms=settings.worker.lease_ms)
+        self._keeper = keeper
         self._holdings: dict[str, Holding] = {}
         self._resting: dict[str, float] = {}
         self._giving: dict[str, tuple[str, float]] = {}
@@ -127,22 +131,23 @@ class Ownership:
         lost = renew_all(self._link, self._keys, fences, lease_ms=self._settings.worker.lease_ms)
         for shard in lost:
             self._give(shard, "")
-        self._follow(view)
+        loads = self.observer.known(view)
+        self._follow(view, loads)
         if measured:
-            self._relieve(view)
+            self._relieve(view, loads)
             self.observer.reflect(view)
         self._metrics.shards.set(len(fences))
 
-    def _follow(self, view: View) -> None:
+    def _follow(self, view: View, loads: Mapping[str, ShardLoad]) -> None:
         """Move towards the placement that everyone computes from this view."""
         names = {peer.name for peer in view.peers} | {self.name}
         owners, window_s = view.owners, self._policy.window_s
         placed = place(
             self._shards,
             sorted(names),
-            cost=load.costs(view.loads),
+            cost=costs(loads),
             current=owners,
-            held=held(_moved_s(view), view.now_ms / MS_PER_S, window_s),
+            held=held(_moved_s(loads), view.now_ms / MS_PER_S, window_s) | view.given.keys(),
         )
         self._wanted = frozenset(shard for shard, owner in placed.items() if owner == self.name)
         for shard in self.holdings:
@@ -151,14 +156,14 @@ class Ownership:
         for shard in self._free(owners):
             self._try(shard)
 
-    def _relieve(self, view: View) -> None:
+    def _relieve(self, view: View, loads: Mapping[str, ShardLoad]) -> None:
         """Hand over what idle workers steal of us: everyone computes the same list."""
         asked = steal(
             view.owners,
-            load.backlogs_s(view.loads),
+            {shard: s for shard, s in backlogs_s(loads).items() if shard not in view.given},
             [peer.name for peer in view.peers],
-            cost=load.costs(view.loads),
-            moved_s=_moved_s(view),
+            cost=costs(loads),
+            moved_s=_moved_s(loads),
             now_s=view.now_ms / MS_PER_S,
             policy=self._policy,
         )
@@ -216,7 +221,7 @@ class Ownership:
         """Bring the shard's state up to its committed entry, then let it be processed."""
         started = monotonic()
         try:
-            run = take_over(log, lease, self._program, self._settings.worker)
+            run = take_over(log, lease, self._program, self._settings.worker, self._keeper.bench)
         except Exception as error:
             logger.exception("take-over failed", shard=lease.shard)
             self._gone(lease.shard, rest=not isinstance(error, StreamError))
@@ -265,9 +270,9 @@ class Ownership:
             logger.error("drain timed out", shards=list(self.holdings))
 
 
-def _moved_s(view: View) -> dict[str, float]:
+def _moved_s(loads: Mapping[str, ShardLoad]) -> dict[str, float]:
     """When each shard was handed over willingly, in seconds of the server's clock."""
-    return {shard: at.moved_ms / MS_PER_S for shard, at in view.loads.items() if at.moved_ms}
+    return {shard: load.moved_ms / MS_PER_S for shard, load in loads.items() if load.moved_ms}
 
 
 def _from_state(lease: Lease, name: str) -> str:

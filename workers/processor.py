@@ -19,10 +19,13 @@ from workers.degrade import since
 from workers.history import History
 from workers.program import Feed, PlanProgram, Program, Rule
 from workers.rules import REVISED, STATUS, fire
+from workers.scripting.host import ScriptHost
+from workers.scripting.stage import Account, ScriptRows, run_scripts
 from workers.shedding import Shed
 from workers.state import ShardState
 
 Ints = NDArray[np.int64]
+NO_SCRIPTS = ScriptHost()
 NOTHING: tuple[list[int], list[int]] = ([], [])
 
 
@@ -34,6 +37,7 @@ class Output:
     signals: list[Fields] = field(default_factory=list)
     bars: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    scripts: Account = field(default_factory=Account)
     shed: Shed = field(default_factory=Shed)
 
 
@@ -48,18 +52,27 @@ class PlanRows:
     spoken: Mapping[str, tuple[list[int], list[int]]]
 
 
-def advance(program: Program, state: ShardState, batch: Batch, now_ns: int) -> Output:
+def advance(
+    program: Program,
+    state: ShardState,
+    batch: Batch,
+    now_ns: int,
+    host: ScriptHost = NO_SCRIPTS,
+) -> Output:
     """Values and signals of `batch`, in log order; `state` moves behind its last entry.
 
-    `now_ns` is the wall clock, for `ts_publish` alone.
+    `now_ns` is the wall clock, for `ts_publish` alone; `host` runs the scripts of the shard.
     """
     state.grow()
     repeated = seen(state.dedupe, batch.key)
     admitted = state.shedding.admit(batch.slot, state.symbols.names)
-    kept = np.flatnonzero(~repeated & admitted)
-    before, dropped = state.shedding.shed, int(np.count_nonzero(~repeated & ~admitted))
-    slots, ts = batch.slot[kept], batch.ts[kept]
-    price, size = batch.price[kept], batch.size[kept]
+    taken = admitted & ~repeated
+    before, dropped = state.shedding.shed, int(np.count_nonzero(~admitted & ~repeated))
+    slots, ts, price, size = batch.slot, batch.ts, batch.price, batch.size
+    kept = None  # which rows these are; None for all of them, as nearly always
+    if not taken.all():
+        kept = np.flatnonzero(taken)
+        slots, ts, price, size = slots[kept], ts[kept], price[kept], size[kept]
     is_tick = slots >= 0
     late = is_tick.copy()
     output = Output()
@@ -73,12 +86,20 @@ def advance(program: Program, state: ShardState, batch: Batch, now_ns: int) -> O
         run += _run_plans(program, feed, state.shedding.thin(feed, rows, ts), state)
     if not program.feeds:
         late[:] = False
+    said, output.scripts = run_scripts(
+        state.scripts, run, state.symbols.names, host, len(program.plans)
+    )
+    heard: list[PlanRows | ScriptRows] = [*run, *said]
     if batch.history:
         state.history.reach(slots, ts)
-        run.clear()
-    for part, row in _in_log_order(run, state.history):
-        cause = int(kept[part.rows.row[row]])
-        _publish(part, row, batch, cause, state, now_ns, output)
+        heard.clear()
+    for part, row in _in_log_order(heard, state.history):
+        at = part.rows.row[row]
+        cause = int(at if kept is None else kept[at])
+        if isinstance(part, ScriptRows):
+            _publish_said(part, row, batch, cause, state, now_ns, output)
+        else:
+            _publish(part, row, batch, cause, state, now_ns, output)
     ticks, late_count = int(np.count_nonzero(is_tick)), int(np.count_nonzero(late))
     output.counts = {
         "applied": ticks - late_count,
@@ -132,8 +153,13 @@ def _lists(
     return {name: columns[name].tolist() for name in wanted}
 
 
-def _in_log_order(run: Sequence[PlanRows], history: History) -> Iterator[tuple[PlanRows, int]]:
-    """Every row that history does not cover, by its cause, then by plan: the same for any cut."""
+def _in_log_order(
+    run: Sequence[PlanRows | ScriptRows], history: History
+) -> Iterator[tuple[PlanRows | ScriptRows, int]]:
+    """Every row that history does not cover, by cause, then by plan: the same for any cut.
+
+    Scripts come behind all plans.
+    """
     if not run:
         return
     sizes = [len(part.rows) for part in run]
@@ -194,6 +220,40 @@ def _publish(
             ts_publish=now_ns,
             valid_until=ts + rule.valid_for_ns if rule.valid_for_ns else None,
             degraded=state.shedding.mark(plan, int(rows.slot[row]), said[row]),
+        )
+        output.signals.append(signal.encode(state.signal_seq))
+
+
+def _publish_said(
+    part: ScriptRows,
+    row: int,
+    batch: Batch,
+    cause: int,
+    state: ShardState,
+    now_ns: int,
+    output: Output,
+) -> None:
+    """Append what a script said about one row."""
+    symbol, ts = state.symbols.names[part.rows.slot[row]], int(part.rows.ts[row])
+    times: dict[str, int] = {}
+    for said in part.said[row]:
+        ordinal = times[said.name] = times.get(said.name, -1) + 1
+        state.signal_seq += 1
+        about = {
+            "source": part.script.deployment.source_name,
+            "name": said.name,
+            "symbol": symbol,
+            "timeframe": part.timeframe,
+            "ts": ts,
+            "status": "final",
+        }
+        signal = Signal(
+            id=signal_id(**about, ordinal=ordinal),
+            **about,
+            value={**said.fields, "value": said.value} if said.fields else said.value,
+            entry=EntryId(int(batch.entry_ms[cause]), int(batch.entry_seq[cause])),
+            ts_event=ts,
+            ts_publish=now_ns,
         )
         output.signals.append(signal.encode(state.signal_seq))
 

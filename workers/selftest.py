@@ -21,6 +21,7 @@ from workers.dataplane import DataPlane, Give, Take
 from workers.errors import FleetError
 from workers.metrics import Metrics
 from workers.program import Program
+from workers.scripting.keeper import ScriptKeeper
 from workers.settings import PlanSettings, RuleSettings, Settings
 from workers.shedder import Shedder
 from workers.takeover import take_over
@@ -107,17 +108,21 @@ def _owner(link: Link, keys: Keys, settings: Settings, source: str) -> Iterator[
     """A worker's data plane with the tape's shard in its hands; it gives it up at the end."""
     gone, stop = Event(), Event()
     with ThreadPoolExecutor(1) as background:
+        metrics = Metrics()
+        keeper = ScriptKeeper(settings, keys.name, link, keys, metrics, background, None)
         plane = DataPlane(
             settings,
             Wire(link, keys, shards=settings.shards),
-            Metrics(),
+            metrics,
             background,
+            keeper,
             Shedder(link, keys, settings.shedding, settings.worker),
             lambda _shard, _rest: gone.set(),
         )
         log = ShardLog(link, keys, source, Wire(link, keys, shards=settings.shards))
         lease = log.acquire(keys.name, lease_ms=LEASE_MS)
-        plane.commands.put(Take(take_over(log, lease, Program(PLANS), settings.worker)))
+        run = take_over(log, lease, Program(PLANS), settings.worker, keeper.bench)
+        plane.commands.put(Take(run))
         thread = Thread(target=plane.run, args=(stop,), daemon=True)
         thread.start()
         try:

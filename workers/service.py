@@ -10,6 +10,7 @@ from threading import Event
 import mode
 import structlog
 
+from sandbox.pool import JailPool
 from streams.connection import Link
 from streams.keys import Keys
 from workers.errors import FleetError
@@ -18,6 +19,7 @@ from workers.metrics import Metrics
 from workers.ownership import Ownership
 from workers.program import Program
 from workers.scaling import Unknown
+from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
 from workers.topology import agree
 from workers.warm import warm
@@ -58,21 +60,26 @@ class ThreadService(mode.Service):
 class WorkerService(mode.Service):
     """Ownership and data plane over one server, with their HTTP face."""
 
-    def __init__(self, settings: Settings, name: str, link: Link) -> None:
+    def __init__(self, settings: Settings, name: str, link: Link, jails: JailPool | None) -> None:
         super().__init__()
         self.settings, self.name, self.link = settings, name, link
         self.keys = Keys(settings.name)
         self.metrics = Metrics()
         self.program = Program(settings.plans)
         self.background = ThreadPoolExecutor(BACKGROUND_THREADS, thread_name_prefix="background")
+        self.keeper = ScriptKeeper(
+            settings, name, link, self.keys, self.metrics, self.background, jails
+        )
         self.ownership = Ownership(
-            settings, name, link, self.keys, self.program, self.metrics, self.background
+            *(settings, name, link, self.keys, self.program),
+            *(self.metrics, self.background, self.keeper),
         )
 
     async def on_first_start(self) -> None:
         """Agree with the fleet on its shape, and compile, before anything is owned."""
         await asyncio.to_thread(agree, self.link, self.keys, self.settings)
-        await asyncio.to_thread(warm, self.program)
+        took_s = await asyncio.to_thread(warm, self.program)
+        logger.info("kernels ready", took_s=round(took_s, 1))
 
     async def on_start(self) -> None:
         """Start the services, each of which stops before those that started before it."""
@@ -83,6 +90,7 @@ class WorkerService(mode.Service):
             logger.info("serving", host=http.host, port=self.http.port)
         await self.add_runtime_dependency(ThreadService("processing", self.ownership.plane.run))
         await self.add_runtime_dependency(ThreadService("ownership", self.ownership.run))
+        await self.add_runtime_dependency(ThreadService("scripts", self.keeper.run))
         logger.info("worker started", worker=self.name, program=self.program.digest)
 
     async def on_shutdown(self) -> None:
@@ -125,13 +133,13 @@ class WorkerService(mode.Service):
         )
 
 
-def run_worker(settings: Settings, name: str, link: Link) -> None:
+def run_worker(settings: Settings, name: str, link: Link, jails: JailPool | None = None) -> None:
     """One worker until SIGTERM or SIGINT, then a graceful stop within `drain_s`.
 
     Raises: FleetError when a part of it crashed.
     """
     sys.setswitchinterval(SWITCH_S)
-    asyncio.run(_run_until_signal(WorkerService(settings, name, link)))
+    asyncio.run(_run_until_signal(WorkerService(settings, name, link, jails)))
 
 
 async def _run_until_signal(service: WorkerService) -> None:

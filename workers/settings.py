@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -25,8 +26,10 @@ from pydantic_settings import (
 
 from indicators.bars import BarSpec
 from indicators.errors import IndicatorError
+from sandbox.limits import Limits
 
 NS_PER = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
+KEY_BYTES_MIN = 16
 ENVIRONMENT_PREFIX = "FLEET_"
 FILE_VALUES = "file_values"  # how the file's keys reach the lowest source
 # What Kubernetes injects for a service called `fleet`; not ours, so not a mistake.
@@ -61,6 +64,15 @@ def _emit(text: str) -> str:
 def _duration(text: str) -> str:
     duration_ns(text)
     return text
+
+
+def _limits(given: dict[str, int]) -> dict[str, int]:
+    known = [field.name for field in fields(Limits)]
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{name}: no such limit; known are {', '.join(known)}")
+    Limits(**given)
+    return given
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
@@ -122,6 +134,37 @@ class WorkerSettings(Section):
     read_entries_max: int = Field(4_000, ge=1_000, le=50_000)
     symbols_max: int = Field(100_000, ge=1, le=10_000_000)
     dedupe_window: int = Field(16_384, ge=1, le=10_000_000)
+
+
+class TenantSettings(Section):
+    """What one tenant's scripts may do: patterns, where nothing is allowed that is not named."""
+
+    symbols: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+    signals: tuple[str, ...] = ()
+    limits: Annotated[dict[str, int], AfterValidator(_limits)] = {}
+
+
+class ScriptSettings(Section):
+    """Users' scripts: without a key none runs; key and tenants are the same for all workers."""
+
+    key: SecretStr | None = None
+    key_file: Path | None = None
+    tenants: dict[Name, TenantSettings] = {}
+    landlock_required: bool = True
+    poll_s: float = Field(1.0, gt=0, le=3_600)  # how often a worker looks for new deployments
+
+    def signing_key(self) -> bytes | None:
+        """The key that deployments are signed with. Raises: SettingsError."""
+        given = None if self.key is None else self.key.get_secret_value().encode()
+        if self.key_file is not None:
+            try:
+                given = self.key_file.read_bytes().strip()
+            except OSError as error:
+                raise SettingsError(f"scripts.key_file: {error.strerror}") from error
+        if given is not None and len(given) < KEY_BYTES_MIN:
+            raise SettingsError(f"scripts.key: wanted {KEY_BYTES_MIN} bytes or more")
+        return given
 
 
 class BalanceSettings(Section):
@@ -218,6 +261,7 @@ class Settings(BaseSettings):
     sources: tuple[str, ...] = ()
     plans: dict[Name, PlanSettings] = {}
     worker: WorkerSettings = WorkerSettings()
+    scripts: ScriptSettings = ScriptSettings()
     balance: BalanceSettings = BalanceSettings()
     scaling: ScalingSettings = ScalingSettings()
     pressure: PressureSettings = PressureSettings()

@@ -1,6 +1,7 @@
 """Weighs a shard's lag now and then, and writes what is decided before it takes effect."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from time import monotonic
 
 import orjson
@@ -10,11 +11,13 @@ from streams.connection import Link, translation
 from streams.keys import Keys
 from streams.records import Control
 from workers.program import Program
+from workers.run import ShardRun
 from workers.settings import SheddingSettings, WorkerSettings
 from workers.shedding import GIVES_UP, Objective, Priority, Shedding, Tier, decide
-from workers.takeover import SHED, ShardRun, decided
+from workers.takeover import SHED, decided
 
 DECISIONS_MAX = 10_000
+CLOCK_SLACK_MS = 60_000  # by which the clocks of two servers of a cluster may differ
 LEDGER_MAX = 100_000
 
 logger = structlog.get_logger()
@@ -39,6 +42,8 @@ class Shedder:
         Raises: Fenced, Unavailable.
         """
         now = monotonic()
+        if run.shedding is None:
+            self._complete(run)
         before = run.shedding or Shedding(tier=run.state.shedding.tier, weighed_s=now)
         run.shedding = decide(
             before,
@@ -68,10 +73,18 @@ class Shedder:
         after = str(run.state.upto)
         low = self._settings.low_symbols if now.tier == Tier.TICKS else ()
         payload = orjson.dumps(
-            {"tier": int(now.tier), "after": after, "reason": now.reason, "low": low}
+            {
+                "tier": int(now.tier),
+                "after": after,
+                "reason": now.reason,
+                "low": low,
+                "ended": int(ended),
+                "shed": asdict(now.shed),
+            }
         )
         entry = run.log.add_shed(run.lease.fence, payload)
-        decided(run, Control(entry, SHED, payload), self._worker)
+        decision = Control(entry, SHED, payload)
+        decided(run, decision, self._worker)
         logger.warning(
             "shedding changed",
             shard=run.shard,
@@ -79,21 +92,37 @@ class Shedder:
             gives_up=GIVES_UP[now.tier],
             reason=now.reason,
         )
+        self._record(run.shard, decision)
+
+    def _record(self, shard: str, decision: Control) -> None:
+        """Write what the ended tier gave up to the ledger of the fleet."""
+        told = orjson.loads(decision.payload)
         record = {
-            "shard": run.shard,
-            "tier": int(ended),
-            "next": int(now.tier),
-            "until": after,
-            "reason": now.reason,
-            "forming": now.shed.forming,
-            "scripts": now.shed.scripts,
-            "plans": now.shed.plans,
-            "ticks": now.shed.ticks,
+            "shard": shard,
+            "decision": str(decision.entry),
+            "tier": told["ended"],
+            "next": told["tier"],
+            "until": told["after"],
+            "reason": told["reason"],
+            **told["shed"],
         }
         with translation(), self._link.client.pipeline(transaction=False) as pipe:
             pipe.xadd(self._keys.ledger, record, maxlen=LEDGER_MAX)
-            pipe.xtrim(self._keys.shed(run.shard), maxlen=DECISIONS_MAX)
+            pipe.xtrim(self._keys.shed(shard), maxlen=DECISIONS_MAX)
             pipe.execute()
+
+    def _complete(self, run: ShardRun) -> None:
+        """Write the record of the newest decision, if its author died before it could."""
+        newest = run.log.newest_decision()
+        if newest is None:
+            return
+        with translation():
+            later = self._link.client.xrange(
+                self._keys.ledger, max(0, newest.entry.ms - CLOCK_SLACK_MS), "+"
+            )
+        about = (run.shard.encode(), str(newest.entry).encode())
+        if about not in {(fields[b"shard"], fields[b"decision"]) for _, fields in later}:
+            self._record(run.shard, newest)
 
 
 def tier_useful(program: Program, low_symbols: Sequence[str]) -> Tier:

@@ -1,6 +1,7 @@
 """How many workers the fleet needs, from what its workers tell of their shards."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from time import monotonic
 
 from workers.load import ShardLoad, demand
@@ -30,6 +31,16 @@ class Sizer:
         for shard, load in loads.items():
             if load.arrival is not None and load.backlog is not None:
                 self._seen[shard] = (load, now)
+
+    def known(self, loads: Mapping[str, ShardLoad]) -> dict[str, ShardLoad]:
+        """These loads, with what is not yet measured of a shard as it was before it moved."""
+        merged = {shard: load for shard, (load, _) in self._seen.items()}
+        for shard, load in loads.items():
+            if shard not in merged or load.arrival is not None:
+                merged[shard] = load
+            else:
+                merged[shard] = replace(merged[shard], moved_ms=load.moved_ms)
+        return merged
 
     def required(self) -> Required | Unknown:
         """Workers that the load needs, at most one a shard; Unknown where it cannot be said."""

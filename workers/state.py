@@ -20,12 +20,14 @@ from workers.degrade import ShedState
 from workers.history import History
 from workers.program import Feed, PlanProgram, Program
 from workers.rules import CELLS
+from workers.scripting.deployment import NOBODY, Trust
+from workers.scripting.state import Scripts
 
 MAGIC = b"SFS1"
 HEAD_BYTES = 16  # magic, size of what is packed, checksum
 CODEC = "zstd"
 SLOTS_MIN = 64
-CAPSULE_VERSION = 2
+CAPSULE_VERSION = 3
 
 
 class SnapshotError(Exception):
@@ -68,6 +70,7 @@ class ShardState:
     value_seq: int = 0
     bars: dict[Feed, BarState] = field(default_factory=dict)
     plans: dict[str, PlanState] = field(default_factory=dict)
+    scripts: Scripts = field(default_factory=Scripts)
     shedding: ShedState = field(default_factory=ShedState)
     history: History = field(default_factory=History)
 
@@ -112,7 +115,7 @@ class ShardState:
     def save(self, program: Program) -> bytes:
         """A capsule: the program, and every array and counter, compressed and checksummed."""
         sections = [program.payload, self.symbols.save(), self.dedupe.save()]
-        sections += [self.shedding.save(), self.history.save()]
+        sections += [self.scripts.save(), self.shedding.save(), self.history.save()]
         sections += [self.bars[feed].save() for feed in program.feeds]
         for plan in program.plans:
             cells = self.plans[plan.name]
@@ -129,17 +132,17 @@ class ShardState:
         return MAGIC + sizes + bytes(packed)
 
     @classmethod
-    def load(cls, capsule: bytes, symbols_max: int) -> tuple[Program, Self]:
-        """Program and state that `save` wrote. Raises: SnapshotError."""
+    def load(cls, capsule: bytes, symbols_max: int, trust: Trust = NOBODY) -> tuple[Program, Self]:
+        """Program and state that `save` wrote. Raises: SnapshotError, Untrusted."""
         try:
             counters, sections = _unpack(capsule)
-            return cls._restore(counters, iter(sections), symbols_max)
+            return cls._restore(counters, iter(sections), symbols_max, trust)
         except (ValueError, KeyError, StopIteration, IndicatorError, StreamError) as error:
             raise SnapshotError(f"snapshot of {len(capsule)} bytes: {error}") from error
 
     @classmethod
     def _restore(
-        cls, counters: Sequence[Any], sections: Iterator[bytes], symbols_max: int
+        cls, counters: Sequence[Any], sections: Iterator[bytes], symbols_max: int, trust: Trust
     ) -> tuple[Program, Self]:
         window, upto, entries, newest_ts, signal_seq, value_seq = counters
         program = Program.parse(next(sections))
@@ -148,6 +151,7 @@ class ShardState:
             SeenKeys.load(window, next(sections)),
             *(EntryId.parse(upto), entries, newest_ts, signal_seq, value_seq),
         )
+        state.scripts = Scripts.load(next(sections), trust)
         state.shedding = ShedState.load(next(sections))
         state.history = History.load(next(sections))
         for feed in program.feeds:

@@ -1,19 +1,21 @@
 """From a lease to a running shard: snapshot, replay, and the program that the log asks for."""
 
-from dataclasses import dataclass, field
-from time import monotonic
-
 import orjson
 import structlog
 
-from streams.log import ShardLog
-from streams.records import ZERO, Commit, Control, EntryId, Lease, Snapshot
+from streams.log import SCRIPT, ShardLog
+from streams.records import ZERO, Control, Decision, EntryId, Lease, Snapshot
 from streams.symbols import SymbolTable
 from workers.processor import advance
 from workers.program import Program
+from workers.run import ShardRun
+from workers.scripting.bench import Bench
+from workers.scripting.decisions import apply, read_ruling
+from workers.scripting.lifecycle import deploy
+from workers.scripting.state import QUARANTINED
 from workers.settings import WorkerSettings
-from workers.shedding import Shedding, Tier
-from workers.state import CAPSULE_VERSION, ShardState, SnapshotError
+from workers.shedding import Tier
+from workers.state import ShardState, SnapshotError
 
 PLANS = "plans"  # the kind of deployment that replaces a shard's plans
 SHED = "shed"  # the kind that says what an overloaded shard gives up
@@ -25,66 +27,35 @@ class Diverged(Exception):
     """Replay did not reach the numbers that were published: the shard must not speak."""
 
 
-@dataclass(slots=True)
-class ShardRun:
-    """A shard in the hands of its owner."""
-
-    log: ShardLog
-    lease: Lease
-    program: Program
-    state: ShardState
-    pending: Commit | None = None
-    snapshot_at: float = field(default_factory=monotonic)
-    snapshot_entries: int = 0
-    trimmed_at: float = 0.0
-    silence_s: float = 0.0
-    clock_ns: int = 0
-    control: Control | None = None  # a deployment to obey before the next read
-    successor: str | None = None  # set when the shard is to be given up
-    uploading: bool = False
-    shedding: Shedding | None = None  # what the lag was found to be, None before it was weighed
-    weigh_at: float = 0.0
-
-    @property
-    def shard(self) -> str:
-        """Name of the shard."""
-        return self.lease.shard
-
-    @property
-    def reads(self) -> bool:
-        """Whether it may take more of its log now."""
-        return self.control is None and self.successor is None
-
-    def capsule(self) -> Snapshot:
-        """The state as of the last committed entry, for the next owner."""
-        state = self.state
-        payload = state.save(self.program)
-        return Snapshot(state.upto, state.entries, self.program.digest, CAPSULE_VERSION, payload)
-
-
 def take_over(
-    log: ShardLog, lease: Lease, configured: Program, settings: WorkerSettings
+    log: ShardLog, lease: Lease, configured: Program, settings: WorkerSettings, bench: Bench
 ) -> ShardRun:
     """The shard as its last owner left it, ready to go on behind the committed entry.
 
     A shard that was never owned starts with the `configured` program; where the log asks for
     another than that, a deployment is appended and takes effect when it is read.
-    Raises: Fenced, Unavailable, Diverged, SettingsError (a program of a newer release).
+    Raises: Fenced, Unavailable, Diverged, SettingsError (a program of a newer release), Untrusted.
     """
     snapshot = log.load_snapshot()
-    run = _resume(log, lease, snapshot, configured, settings)
+    run = _resume(log, lease, snapshot, configured, settings, bench)
     log.open(run.state.symbols)
-    for decision in log.decisions(run.state.shedding.decided):
-        _replay(run, min(held_after(decision), lease.cursor), settings)
-        decided(run, decision, settings)
-    _replay(run, lease.cursor, settings)
+    log.forget_script_decisions(lease.cursor)
+    for name, reason in run.state.scripts.refused.items():
+        bench.refused(name, f"shard {lease.shard}: {reason}")
+    try:
+        broken = replay_decided(run, lease.cursor, settings, bench)
+        broken |= _collected(run) | run.state.scripts.refused
+    finally:
+        run.host.close()
     state = run.state
     reached = (state.upto, state.entries, state.signal_seq, state.value_seq)
     published = (lease.cursor, lease.entries, lease.seq, lease.seq_values)
-    if snapshot is not None and reached != published:
+    if snapshot is not None and reached != published and not broken:
         raise Diverged(f"shard {lease.shard}: replay reached {reached}, published was {published}")
     state.upto, state.entries, state.signal_seq, state.value_seq = published
-    if snapshot is None:
+    run.host = bench.live()
+    run.host.prepare(state.scripts, state.symbols.names)
+    if snapshot is None or broken:
         log.save_snapshot(lease.fence, run.capsule())
     if run.program.digest != configured.digest:
         log.add_deploy(lease.fence, PLANS, configured.payload)
@@ -92,11 +63,14 @@ def take_over(
     return run
 
 
-def _replay(run: ShardRun, upto: EntryId, settings: WorkerSettings) -> None:
-    for batch in run.log.replay(run.state.upto, upto):
-        advance(run.program, run.state, batch, now_ns=0)
-        if batch.control is not None:
-            obey(run, batch.control, settings)
+def _collected(run: ShardRun) -> dict[str, str]:
+    """Scripts whose state could not be had, and why: they say no more."""
+    failed = run.host.collect(run.state.scripts)
+    for name, reason in failed.items():
+        script = run.state.scripts.of[name]
+        script.status, script.reason = QUARANTINED, f"state: {reason}"
+        script.reset(None)
+    return failed
 
 
 def _resume(
@@ -105,17 +79,19 @@ def _resume(
     snapshot: Snapshot | None,
     configured: Program,
     settings: WorkerSettings,
+    bench: Bench,
 ) -> ShardRun:
+    host = bench.replaying()
     if snapshot is not None:
         try:
-            program, state = ShardState.load(snapshot.payload, settings.symbols_max)
+            program, state = ShardState.load(snapshot.payload, settings.symbols_max, bench.trust)
         except SnapshotError as error:
             logger.error("snapshot refused", shard=lease.shard, reason=str(error))
         else:
-            return ShardRun(log, lease, program, state)
+            return ShardRun(log, lease, program, state, host=host)
     if lease.cursor != ZERO:
         logger.warning("no snapshot: rebuilding from the retained log", shard=lease.shard)
-    return ShardRun(log, lease, configured, new_state(configured, settings))
+    return ShardRun(log, lease, configured, new_state(configured, settings), host=host)
 
 
 def new_state(program: Program, settings: WorkerSettings) -> ShardState:
@@ -123,8 +99,61 @@ def new_state(program: Program, settings: WorkerSettings) -> ShardState:
     return ShardState.new(program, SymbolTable(settings.symbols_max), settings.dedupe_window)
 
 
-def obey(run: ShardRun, control: Control, settings: WorkerSettings) -> None:
+def replay_decided(
+    run: ShardRun, upto: EntryId, settings: WorkerSettings, bench: Bench
+) -> dict[str, str]:
+    """Replay up to an entry with every decision in its place.
+
+    Returns the scripts that failed where they had not, and why: they say no more.
+    """
+    broken: dict[str, str] = {}
+    for after, _, decision in _decisions(run):
+        broken |= _replay(run, min(after, upto), settings, bench)
+        if isinstance(decision, Control):
+            decided(run, decision, settings)
+        else:
+            _rule(run, decision)
+    return broken | _replay(run, upto, settings, bench)
+
+
+def _decisions(run: ShardRun) -> list[tuple[EntryId, EntryId, Decision | Control]]:
+    """All that was decided about the shard and is not in force yet, in order."""
+    state = run.state
+    rulings = run.log.script_decisions(state.scripts.decided)
+    shedding = run.log.decisions(state.shedding.decided)
+    found: list[tuple[EntryId, EntryId, Decision | Control]] = [
+        *((each.after, each.entry, each) for each in rulings),
+        *((held_after(each), each.entry, each) for each in shedding),
+    ]
+    return sorted(found, key=lambda item: item[:2])
+
+
+def _rule(run: ShardRun, decision: Decision) -> None:
+    ruling = read_ruling(decision.payload)
+    if ruling is not None:
+        if ruling.action == "rollback":
+            run.host.drop(ruling.script)
+        apply(run.state.scripts, ruling)
+    run.state.scripts.decided = decision.entry
+
+
+def _replay(run: ShardRun, upto: EntryId, settings: WorkerSettings, bench: Bench) -> dict[str, str]:
+    broken: dict[str, str] = {}
+    for batch in run.log.replay(run.state.upto, upto):
+        output = advance(run.program, run.state, batch, 0, run.host)
+        for fault in output.scripts.faults:
+            broken[fault.script.name] = fault.reason
+            fault.script.status, fault.script.reason = QUARANTINED, f"in replay: {fault.reason}"
+        if batch.control is not None:
+            obey(run, batch.control, settings, bench)
+    return broken
+
+
+def obey(run: ShardRun, control: Control, settings: WorkerSettings, bench: Bench) -> None:
     """Let a deployment take effect: new plans first see all history that the log retains."""
+    if control.kind == SCRIPT:
+        deploy(run, control, settings, bench)
+        return
     if control.kind == SHED:
         told = orjson.loads(control.payload)
         run.state.shedding.enter(Tier(told["tier"]), told["low"])
@@ -143,7 +172,7 @@ def obey(run: ShardRun, control: Control, settings: WorkerSettings) -> None:
 
 def decided(run: ShardRun, decision: Control, settings: WorkerSettings) -> None:
     """Let a shedding decision of the shard take effect, and remember which it was."""
-    obey(run, decision, settings)
+    obey(run, decision, settings, Bench())
     run.state.shedding.decided = decision.entry
 
 

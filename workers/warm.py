@@ -8,7 +8,6 @@ import sys
 from time import monotonic
 
 import numpy as np
-import structlog
 
 from indicators.declare import OPERATORS
 from indicators.kernels import address
@@ -20,12 +19,10 @@ from workers.program import Program
 from workers.settings import PlanSettings
 from workers.state import ShardState
 
-SLOW_S = 2.0
 TICKS = 4
+TELL_EVERY = 25  # where there is no terminal
 NOON_NS = 1_763_812_800_000_000_000
 HALF_DAY_NS = 43_200_000_000_000
-
-logger = structlog.get_logger()
 
 
 def warm(program: Program) -> float:
@@ -36,10 +33,7 @@ def warm(program: Program) -> float:
     state.symbols.add(b"WARM")
     advance(program, state, _ticks(), now_ns=0)
     ShardState.load(state.save(program), symbols_max=16)
-    took_s = monotonic() - started
-    if took_s > SLOW_S:
-        logger.info("kernels compiled", took_s=round(took_s, 1))
-    return took_s
+    return monotonic() - started
 
 
 def _ticks() -> Batch:
@@ -60,11 +54,13 @@ def _ticks() -> Batch:
 
 def main() -> None:
     """Compile the kernel of every operator, and all that a batch goes through."""
+    count = len(OPERATORS)
     for number, operator in enumerate(OPERATORS.values(), start=1):
         address(operator)
-        sys.stderr.write(f"\rcompiling kernels: {number} of {len(OPERATORS)}")
+        if sys.stderr.isatty() or number % TELL_EVERY == 0 or number == count:
+            end = "\r" if sys.stderr.isatty() and number < count else "\n"
+            sys.stderr.write(f"kernels ready: {number} of {count}{end}")
     warm(Program({"warm": PlanSettings(emit="forming", signals={"up": "close > open"})}))
-    sys.stderr.write("\n")
 
 
 if __name__ == "__main__":

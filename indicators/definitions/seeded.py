@@ -6,7 +6,15 @@ from which its own values are known.
 
 from indicators.catalogue import moving_average
 from indicators.definitions.shared import span
-from indicators.operators import choose, ewm_by_value, rolling_mean, row_number
+from indicators.operators import (
+    after,
+    choose,
+    earlier,
+    ewm_by_value,
+    fill,
+    missing,
+    rolling_mean,
+)
 from indicators.series import Series
 
 
@@ -51,10 +59,12 @@ def seeded_average(mamode: str, x: Series, length: int) -> Series:
     return moving_average(mamode, x, length)
 
 
-def wilder_sum(x: Series, length: int, missing_rows: int) -> Series:
+def wilder_sum(x: Series, length: int, price: Series, drift: int) -> Series:
     """Wilder's running sum: each value is added and 1 / length of the sum taken off.
 
-    It starts as the sum of the first `length` - 1 values, of which `x` lacks `missing_rows`.
+    It starts as the sum of the first `length` - 1 values of `x`, which has none until `price`
+    has one of `drift` rows ago: the row before that counts as one of zero.
     """
-    opened = choose(row_number() == float(missing_rows), 0.0, x)
+    starting = missing(earlier(price, drift))
+    opened = after(choose(starting, fill(x, 0.0), x), drift - 1)
     return length * ewm_by_value(opened, 1.0 / length, length)

@@ -49,11 +49,10 @@ def transform(s: State, base: int) -> float:
 
 
 @inline
-def measure(s: State, x: float, degrees: float, sense: float, idle: float) -> None:
+def measure(s: State, x: float, degrees: float, sense: float) -> None:
     """One row of the cycle's length, into the cell PERIOD.
 
-    An angle of one radian counts as `degrees`; `sense` is the sign of the discriminator; where
-    nothing turns, the cycle is taken for the share `idle` of the one before.
+    An angle of one radian counts as `degrees`; `sense` is the sign of the discriminator.
     """
     push(s, PRICES, PRICES_KEPT, x)
     pace = 0.075 * s[PERIOD] + 0.54
@@ -71,8 +70,7 @@ def measure(s: State, x: float, degrees: float, sense: float, idle: float) -> No
     s[TURNED_I], s[TURNED_Q] = turned_i, turned_q
     s[REAL] = 0.2 * real + 0.8 * s[REAL]
     s[IMAGINARY] = 0.2 * imaginary + 0.8 * s[IMAGINARY]
-    before = s[PERIOD]
-    period = idle * before
+    before, period = s[PERIOD], 0.0
     if s[REAL] != 0.0 and s[IMAGINARY] != 0.0:
         period = 360.0 / (degrees * math.atan(s[IMAGINARY] / s[REAL]))
     period = max(min(period, 1.5 * before), 0.67 * before)
@@ -92,7 +90,7 @@ def phase_followers(
     if s[SEEN] <= PAIR_STARTS:
         push(s, PRICES, PRICES_KEPT, x)
         return 0.0, 0.0
-    measure(s, x, degrees, sense, 0.0)
+    measure(s, x, degrees, sense)
     phase = 0.0
     if s[IN_PHASE] != 0.0:
         phase = degrees * math.atan(s[QUADRATURE] / s[IN_PHASE])
@@ -115,7 +113,7 @@ def cycle_mean(s: State, x: Value) -> float:
     if s[SEEN] <= LINE_STARTS:
         push(s, PRICES, PRICES_KEPT, x)
         return x
-    measure(s, x, 180.0 / math.pi, -1.0, 0.0)
+    measure(s, x, 180.0 / math.pi, -1.0)
     s[SMOOTH_PERIOD] = 0.33 * s[PERIOD] + 0.67 * s[SMOOTH_PERIOD]
     rows, total = int(s[SMOOTH_PERIOD] + 0.5), 0.0
     for back in range(rows):
@@ -135,7 +133,7 @@ def cycle(s: State, x: Value, rows: Window) -> tuple[float, float, float, float]
     if s[SEEN] <= rows:
         push(s, PRICES, PRICES_KEPT, x)
         return 0.0, 0.0, 0.0, 0.0
-    measure(s, x, 180.0 / math.pi, -1.0, 1.0)
+    measure(s, x, 180.0 / math.pi, -1.0)
     s[SMOOTH_PERIOD] = 0.33 * s[PERIOD] + 0.67 * s[SMOOTH_PERIOD]
     return s[SMOOTH_PERIOD], s[IN_PHASE], s[QUADRATURE], s[SMOOTHED]
 

@@ -8,7 +8,6 @@ import math
 
 from indicators.bounds import Number, Positive
 from indicators.declare import SEEN, State, Value, forever, inline, operator
-from indicators.operators.trailing import EPSILON
 
 FALLING, EXTREME, FACTOR, STOP = 1, 2, 3, 4
 LAST_HIGH, LAST_LOW, OLDER_HIGH, OLDER_LOW = 5, 6, 7, 8
@@ -22,10 +21,10 @@ def remember(s: State, high: float, low: float) -> None:
 
 
 @inline
-def starts_falling(s: State, high: float, low: float, least: float) -> float:
-    """1 where the second low fell by at least `least`, and by more than the high rose."""
+def starts_falling(s: State, high: float, low: float) -> float:
+    """1 where the second low fell, and by more than the high rose, else 0."""
     fall = s[LAST_LOW] - low
-    return 1.0 if fall > high - s[LAST_HIGH] and fall > 0.0 and fall >= least else 0.0
+    return 1.0 if fall > high - s[LAST_HIGH] and fall > 0.0 else 0.0
 
 
 @operator(state=lambda: 8, warmup=lambda: 1, memory=forever)
@@ -44,7 +43,7 @@ def parabolic_touched(
         remember(s, high, low)
         return math.nan
     if s[SEEN] == 2.0:
-        s[FALLING] = starts_falling(s, high, low, EPSILON)
+        s[FALLING] = starts_falling(s, high, low)
         s[STOP] = start if start != 0.0 else (s[LAST_HIGH] if s[FALLING] == 1.0 else s[LAST_LOW])
         s[EXTREME] = low if s[FALLING] == 1.0 else high
         s[FACTOR] = init_short if s[FALLING] == 1.0 else init_long
@@ -87,7 +86,7 @@ def parabolic_reversed(
         remember(s, high, low)
         return math.nan
     if s[SEEN] == 2.0:
-        s[FALLING] = starts_falling(s, high, low, 0.0) if start == 0.0 else 0.0
+        s[FALLING] = starts_falling(s, high, low) if start == 0.0 else 0.0
         if start < 0.0:
             s[FALLING] = 1.0
         s[STOP] = math.fabs(start)

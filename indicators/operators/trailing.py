@@ -8,7 +8,6 @@ from indicators.declare import SEEN, Missing, State, Value, forever, operator
 EPSILON = 2.220446049250313e-16
 FALLING, EXTREME, FACTOR, STOP, LAST_HIGH, LAST_LOW = 1, 2, 3, 4, 5, 6
 DIRECTION, LOWER, UPPER = 1, 2, 3
-LAST, LEVEL = 1, 2
 
 
 @operator(state=lambda: 6, memory=forever, outputs=4)
@@ -70,10 +69,9 @@ def ratchet(s: State, x: Value, lower: Value, upper: Value) -> tuple[float, floa
     return direction, lower, upper
 
 
-@operator(state=lambda: 2, memory=forever)
+@operator(state=lambda: 1, memory=forever)
 def upheld(s: State, x: Value, level: Value) -> float:
-    """`level`, which does not fall on the row after one where `x` was above it."""
-    if s[SEEN] > 1.0 and s[LAST] > s[LEVEL] and s[LEVEL] > level:
-        level = s[LEVEL]
-    s[LAST], s[LEVEL] = x, level
-    return level
+    """`level`, which does not fall while `x` stays above where it was."""
+    if s[SEEN] == 1.0 or level > s[1] or x <= s[1]:
+        s[1] = level
+    return s[1]

@@ -5,7 +5,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from tests.conftest import REPOSITORY
+from indicators.bars import BarSpec, BarState, update
+from tests.conftest import REPOSITORY, shared_data
 
 ROWS = 1_500
 BARS = REPOSITORY.parent / "shared" / "data" / "bars"
@@ -77,3 +78,15 @@ def sampled() -> dict[str, pd.DataFrame]:
     table = pd.DataFrame(stocks.AAPL).head(ROWS)
     table.index = pd.DatetimeIndex(pd.to_datetime(table["date"]))
     return {"sample-AAPL": table[[*PRICES, "volume"]].astype(float)}
+
+
+def bars_of_ticks(symbol: str) -> pd.DataFrame:
+    """One-minute bars that our own builder makes of a day of real trades."""
+    ticks = pd.read_csv(shared_data("data/ticks/trades-20131007.csv.gz"))
+    ticks = ticks[ticks["symbol"] == symbol]
+    spec = BarSpec.parse("1m")
+    rows = update(
+        spec, BarState(spec, 1), np.zeros(len(ticks), np.int64), ticks["ts"], ticks["price"],
+        ticks["size"],
+    )  # fmt: skip
+    return pd.DataFrame(rows.columns, index=pd.to_datetime(rows.ts, utc=True))

@@ -108,6 +108,9 @@ ALLOWANCE: dict[str, float] = {
 """Indicators whose SCALED is another, each with its reason."""
 
 
+UNTIED = parity_classic.UNTIED | parity_lines.UNTIED
+"""Indicators that turn at a tie, which rounding decides: compared where there is none."""
+
 ORACLES: dict[str, Callable[..., pd.DataFrame]] = {
     **parity_candles.ORACLES,
     **parity_classic.ORACLES,
@@ -152,6 +155,7 @@ def differences(
     known = np.isfinite(theirs)
     middle = np.median(np.abs(theirs[known])) if known.any() else 0.0
     allowed = relative * np.abs(theirs) + ALLOWANCE.get(name, SCALED) * middle
-    close = np.abs(ours - theirs) <= allowed
+    with np.errstate(invalid="ignore"):  # both infinite
+        close = np.abs(ours - theirs) <= allowed
     same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
     return np.flatnonzero(~(same | (known & close)))

@@ -9,22 +9,28 @@ import pytest
 
 from indicators import CATALOGUE, Plan, frame
 from tests.indicators.market import markets, untied
-from tests.indicators.parity import UNCOMPARED, expected
+from tests.indicators.parity import UNCOMPARED, UNTIED, expected
+from tests.indicators.parity_classic import PARAMETERS as CLASSIC
 from tests.indicators.parity_lines import PARAMETERS as LINES
-from tests.indicators.parity_lines import UNTIED
 from tests.indicators.parity_momentum import PARAMETERS as MOMENTUM
 from tests.indicators.parity_momentum import ranges_by_row
 from tests.indicators.parity_volume import PARAMETERS as VOLUME
 from tests.indicators.regimes import STILL, regimes
 
 RELATIVE, SCALED = 1e-9, 1e-9
-WIDER = {"cti": 1e-6}
-"""Where pandas-ta is the noisy side after a jump; compared with exact fractions below."""
+WIDER = {"cti": 1e-6, "stderr": 1e-6}
+"""Where pandas is the noisy side after a jump.
+
+Both are compared with exact fractions: cti below, stderr in test_classic.
+"""
 AFTER_STILL_ROWS = 60
 NOISE_DECIDES = {
     "squeeze": "pandas leaves a deviation on windows of equal prices, and the bands then differ",
     "squeeze_pro": "as the squeeze",
     "aobv": "a mean that has come to rest moves by its last bit",
+    "ht_dcphase": "against a still price both waves sum up to nothing but rounding",
+    "ht_sine": "as the phase",
+    "ht_trendmode": "as the phase",
 }
 """Flags that are not compared while the market stands still, each with its reason."""
 
@@ -36,7 +42,7 @@ LOST = {
 
 
 def cases() -> list[tuple[str, dict[str, Any]]]:
-    named = {**LINES, **MOMENTUM, **VOLUME}
+    named = {**CLASSIC, **LINES, **MOMENTUM, **VOLUME}
     return [(name, given) for name, rows in named.items() if name not in UNCOMPARED
             for given in rows]  # fmt: skip
 

@@ -38,8 +38,8 @@ def command(seconds: int, symbols: int, rate: int, workers: int, chaos: bool) ->
         with EmbeddedServer(folder / "redis") as server:
             config = write_config(folder, server.url)
             settings = load_settings(config)
-            console.print("compiling kernels (the first time takes about a minute) ...")
-            took_s = warm(Program(settings.plans))
+            with console.status("compiling kernels (the first time takes about a minute) ..."):
+                took_s = warm(Program(settings.plans))
             console.print(f"ready after {took_s:.1f} s; starting {workers} workers ...")
             with connect(server.url) as link:
                 demo = Demo(options, settings, link, config, folder)

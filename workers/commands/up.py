@@ -19,9 +19,8 @@ from workers.topology import agree
 @click.command()
 @click.option("--min", "least", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--max", "most", type=click.IntRange(min=1), default=4, show_default=True)
-@click.pass_context
 @with_settings
-def command(context: click.Context, settings: Settings, least: int, most: int) -> None:
+def command(settings: Settings, least: int, most: int) -> None:
     """Run between --min and --max workers here, scaled by the load, until SIGTERM."""
     if least > most:
         raise click.UsageError(f"--min {least} is above --max {most}")
@@ -32,10 +31,11 @@ def command(context: click.Context, settings: Settings, least: int, most: int) -
     given: list[str] = []
     with linked(settings.redis) as link:
         agree(link, Keys(settings.name), settings)
-        if settings.redis.embedded or context.params.get("redis_url"):
+        options = click.get_current_context().params
+        if settings.redis.embedded or options["redis_url"]:
             given += ["--redis", link.url]
-        if context.params.get("config"):
-            given += ["--config", str(context.params["config"])]
+        if options["config"]:
+            given += ["--config", str(options["config"])]
 
         def worker(name: str) -> Sequence[str]:
             return [sys.executable, "-m", "workers", "worker", "--name", name, *given]

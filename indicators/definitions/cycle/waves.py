@@ -19,7 +19,7 @@ FLAT = 0.001
 def dsp(close: Series = CLOSE, length: Window = 14) -> Series:
     """Detrended synthetic price: the close less its exponential mean.
 
-    Ehlers' own is the gap of two such means; this is pandas-ta-classic's.
+    Differs: not from pandas-ta-classic. Ehlers' own is the gap of two such means.
     Unit: unit of close
     Source: pandas-ta-classic 0.8.32; Ehlers (2001), Rocket Science for Traders
     """

@@ -44,9 +44,9 @@ def macdext(
 ) -> MacdExt:
     """Moving-average convergence with an average of one's choice for each line.
 
-    Averages go by TA-Lib's numbers: 0 sma, 1 ema, 2 wma, 3 dema, 4 tema, 5 trima, 8 t3. As in
-    pandas-ta-classic, 6 and 7 (kama and mama) give an ema, and the kinds stay where they are
-    when `fast` is the longer one and the two change places.
+    Averages go by TA-Lib's numbers: 0 sma, 1 ema, 2 wma, 3 dema, 4 tema, 5 trima, 8 t3.
+    Differs: not from pandas-ta-classic, where 6 and 7 (kama and mama) give an ema, and the kinds
+    stay where they are when `fast` is the longer one and the two change places.
     Unit: unit of close
     Source: TA-Lib, MACDEXT
     """
@@ -61,7 +61,8 @@ def macdext(
 def macdfix(close: Series = CLOSE, signal: Window = 9) -> Macd:
     """Moving-average convergence over 12 and 26 rows.
 
-    TA-Lib's smooths by 0.15 and 0.075 rather than by 2 / 13 and 2 / 27; this does not.
+    Differs: not from pandas-ta-classic. TA-Lib's weighs by 0.15 and 0.075 rather than by 2 / 13
+    and 2 / 27.
     Unit: unit of close
     Source: pandas-ta-classic 0.8.32, macdfix
     """

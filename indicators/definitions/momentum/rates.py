@@ -45,19 +45,30 @@ def rocr100(close: Series = CLOSE, length: Window = 10) -> Series:
 def fosc(close: Series = CLOSE, length: LongerWindow = 14) -> Series:
     """Forecast oscillator: how far the close is above the forecast made on the same row.
 
-    Chande's compares the close with the forecast made for it, on the row before.
+    Differs: not from pandas-ta-classic, which takes the forecast for the next row. Chande's takes
+    the one that was made for this row: that is `fosc_chande`.
     Unit: percent of close
     Source: pandas-ta-classic 0.8.32; Chande and Kroll (1994), The New Technical Trader
     """
     return 100.0 * (close - tsf(close, length)) / close
 
 
+@indicator(columns=None)
+def fosc_chande(close: Series = CLOSE, length: LongerWindow = 14) -> Series:
+    """Forecast oscillator: how far the close is above what the row before led to.
+
+    Unit: percent of close
+    Source: Chande and Kroll (1994), The New Technical Trader; Tulip Indicators, fosc
+    """
+    return 100.0 * (close - earlier(tsf(close, length), 1)) / close
+
+
 @indicator(columns="PO_{length}")
 def po(close: Series = CLOSE, length: LongerWindow = 14) -> Series:
     """How far the close is above the end of the least-squares line through the last values.
 
-    Widner's projection oscillator is another thing: the place of the close between bands that
-    are projected along the slopes of highs and lows.
+    Differs: not from pandas-ta-classic. Widner's projection oscillator is another thing: the
+    place of the close between bands that are projected along the slopes of highs and lows.
     Unit: percent of the line
     Source: pandas-ta-classic 0.8.32
     """

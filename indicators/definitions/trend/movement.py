@@ -20,7 +20,7 @@ def plus_dm(
     Unit: unit of high
     Source: Wilder (1978), New Concepts in Technical Trading Systems
     """
-    return wilder_sum(directional_moves(high, low, drift)[0], length, drift)
+    return wilder_sum(directional_moves(high, low, drift)[0], length, high, drift)
 
 
 @indicator(columns="MINUS_DM_{length}")
@@ -32,7 +32,7 @@ def minus_dm(
     Unit: unit of high
     Source: Wilder (1978), New Concepts in Technical Trading Systems
     """
-    return wilder_sum(directional_moves(high, low, drift)[1], length, drift)
+    return wilder_sum(directional_moves(high, low, drift)[1], length, high, drift)
 
 
 @indicator(columns="DX_{length}")
@@ -53,7 +53,9 @@ def dx(
     """
     moves = directional_moves(high, low, drift)
     if mamode == "rma":
-        rise, fall = (after(wilder_sum(each, length, drift), length + drift - 1) for each in moves)
+        rise, fall = (
+            after(wilder_sum(each, length, high, drift), length + drift - 1) for each in moves
+        )
     else:
         rise, fall = (seeded_average(mamode, each, length) for each in moves)
     return scalar * abs(rise - fall) / nonzero_range(rise, -fall)
@@ -90,8 +92,8 @@ def adxr(
     """
     moves = directional_moves(high, low, drift)
     if mamode == "rma":
-        total = wilder_sum(true_range(high, low, close, True, drift), length, drift)
-        sums = (scalar * wilder_sum(each, length, drift) / total for each in moves)
+        total = wilder_sum(true_range(high, low, close, True, drift), length, high, drift)
+        sums = (scalar * wilder_sum(each, length, high, drift) / total for each in moves)
         plus, minus = (after(each, length + drift - 1) for each in sums)
     else:
         scale = scalar / seeded_average("rma", true_range(high, low, close, True), length)

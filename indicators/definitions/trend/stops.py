@@ -6,7 +6,7 @@ from indicators.bounds import Number, Positive, Window
 from indicators.catalogue import Average, indicator
 from indicators.definitions.seeded import seeded_average
 from indicators.definitions.shared import NOTHING
-from indicators.definitions.volatility.ranges import true_range
+from indicators.definitions.volatility.ranges import atr, true_range
 from indicators.operators import (
     choose,
     earlier,
@@ -69,16 +69,41 @@ def pmax(
 ) -> Series:
     """Stop that trails an average by average ranges, and turns when the close crosses it.
 
-    As in pandas-ta-classic the close turns it, not the average.
+    Differs: not from pandas-ta-classic, where the close turns it; in Ozbilgic's own the average
+    does, which is `pmax_ozbilgic`.
     Unit: unit of close
     Source: Kivanc Ozbilgic (2020), Profit Maximizer, tradingview.com/script/sU9molfV
     """
     ranges = true_range(high, low, close, prenan=True)
     room = multiplier * seeded_average("rma", ranges, length)
     middle = seeded_average(mamode, close, length)
-    below, above = upheld(close, middle - room), -upheld(-close, -(middle + room))
-    over, under = close > earlier(above, 1), close < earlier(below, 1)
+    return _turning(close, earlier(close, 1), middle - room, middle + room)
+
+
+def _turning(x: Series, held: Series, lower: Series, upper: Series) -> Series:
+    """The lower band, held up by one series, until `x` falls below; then the upper one."""
+    below, above = upheld(held, lower), -upheld(-held, -upper)
+    over, under = x > earlier(above, 1), x < earlier(below, 1)
     return choose(latch(under & ~over, over), above, below)
+
+
+@indicator(columns=None)
+def pmax_ozbilgic(
+    high: Series = HIGH,
+    low: Series = LOW,
+    close: Series = CLOSE,
+    length: Window = 10,
+    multiplier: Positive = 3.0,
+    mamode: Average = "ema",
+) -> Series:
+    """Stop that trails an average by average ranges, and turns when the average crosses it.
+
+    Unit: unit of close
+    Source: Kivanc Ozbilgic (2020), Profit Maximizer, tradingview.com/script/sU9molfV
+    """
+    room = multiplier * atr(high, low, close, length)
+    middle = seeded_average(mamode, close, length)
+    return _turning(middle, middle, middle - room, middle + room)
 
 
 @indicator(columns="SAREXT")
@@ -96,9 +121,9 @@ def sarext(
 ) -> Series:
     """Parabolic stop with factors of its own for rises and falls; below zero in a fall.
 
-    As in pandas-ta-classic the stop stays where it is at a turn, on the wrong side of the price,
-    and often turns again on the next row. TA-Lib's, which moves to the last extreme as Wilder's
-    does, is `sarext_wilder`.
+    Differs: not from pandas-ta-classic, whose stop stays where it is at a turn, on the wrong side
+    of the price, and often turns again on the next row. TA-Lib's, which moves to the last
+    extreme as Wilder's does, is `sarext_wilder`.
     Unit: unit of high
     Source: pandas-ta-classic 0.8.32; Wilder (1978), New Concepts in Technical Trading Systems
     """
@@ -109,7 +134,7 @@ def sarext(
     )  # fmt: skip
 
 
-@indicator(columns="SAREXT")
+@indicator(columns=None)
 def sarext_wilder(
     high: Series = HIGH,
     low: Series = LOW,

@@ -18,7 +18,7 @@ def _log_change(close: Series) -> Series:
 
 
 @indicator(columns="AVOLUME_{length}")
-def avolume(close: Series = CLOSE, length: Window = 20) -> Series:
+def avolume(close: Series = CLOSE, length: LongerWindow = 20) -> Series:
     """Volatility as Tulip has it: deviation of the log changes over a year of 252 rows.
 
     The name is pandas-ta-classic's; it has nothing to do with volume.

@@ -91,9 +91,9 @@ def vfi(
 ) -> Series:
     """Volume flow: changes times volume, without small changes and with volume capped.
 
-    As in pandas-ta-classic a change counts if it is above `coef` of the close itself, and with
-    its size. Katsanos' own cut is `coef` deviations of the log changes, and the sign counts:
-    that is `vfi_katsanos`.
+    Differs: not from pandas-ta-classic, where a change counts if it is above `coef` of the close
+    itself, and with its size. Katsanos' own cut is `coef` deviations of the log changes, and the
+    sign counts: that is `vfi_katsanos`.
     Unit: unit of close
     Source: pandas-ta-classic 0.8.32; Katsanos (2004), Volume Flow Indicator, TASC 22:6
     """

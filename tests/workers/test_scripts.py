@@ -1,0 +1,325 @@
+"""Users' scripts on real workers: deployed while they run, contained, taken over, rolled back."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from streams.connection import connect
+from streams.keys import Keys
+from tests.conftest import Server
+from tests.workers.fleet import Fleet, fleet, wait_until
+from workers.scripting.deployment import Deployment
+from workers.scripting.registry import Registry
+
+LEASE_MS = 1_000
+NOON_NS = 1_763_812_800_000_000_000
+SECOND_NS = 1_000_000_000
+SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
+KEY = "a key that only the tests know"
+CONFIG: dict[str, Any] = {
+    "shards": 2,
+    "worker": {"lease_ms": LEASE_MS, "snapshot_s": 1.0, "grace_ms": 600_000},
+    "plans": {"core": {"timeframe": "1s", "values": {"c": "close", "e": "ema(close, 3)"}}},
+    "scripts": {
+        "key": KEY,
+        "poll_s": 0.1,
+        "tenants": {
+            # Time enough for a busy machine: here a script must not be cut.
+            "desk": {
+                "symbols": ["*"],
+                "plans": ["core"],
+                "signals": ["*"],
+                "limits": {"batch_ms_max": 5_000},
+            },
+            "hasty": {"symbols": ["*"], "plans": ["core"], "signals": ["*"]},
+            "small": {"symbols": ["AAA"], "plans": ["core"], "signals": ["n"]},
+        },
+    },
+}
+COUNTER = """
+def init():
+    return {"n": 0}
+
+
+def on_bar(bar, state):
+    state["n"] += 1
+    signal("n", state["n"], e=bar.values["e"])
+"""
+RISING = """
+def build(ta):
+    return {"up": ta.close > ta.shift(ta.close, 1), "mean": ta.sma(ta.close, 2)}
+"""
+LOOP = """
+def on_bar(bar, state):
+    while bar.close > 150:
+        bar.close
+    signal("calm", bar.close)
+"""
+FRAGILE = """
+def init():
+    return {"n": 0}
+
+
+def on_bar(bar, state):
+    state["n"] += 1
+    signal("n", state["n"] / (bar.close - bar.close))
+"""
+
+
+@pytest.fixture
+def running(server: Server, tmp_path: Path) -> Iterator[Fleet]:
+    with fleet(server, tmp_path, CONFIG) as started:
+        yield started
+
+
+def ticks(first_s: int, count: int, price: float = 100.0) -> list[tuple[str, float, int]]:
+    return [
+        (symbol, price + at % 7, NOON_NS + at * SECOND_NS)
+        for at in range(first_s, first_s + count)
+        for symbol in SYMBOLS
+    ]
+
+
+def put(running: Fleet, name: str, source: str, *more: str, tenant: str = "desk") -> str:
+    path = running.folder / f"{name}.py"
+    path.write_text(source)
+    done = running.run("script", "put", name, str(path), "--tenant", tenant, *more)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[0]
+
+
+def shards_of(running: Fleet, name: str, status: str = "speaks") -> dict[str, Any]:
+    done = running.run("script", "show", name, "--json")
+    assert done.returncode == 0, done.stderr
+    shards = orjson.loads(done.stdout)["shards"]
+    return {shard: said for shard, said in shards.items() if said["status"] == status}
+
+
+def await_status(running: Fleet, source: str, status: str = "speaks", shards: int = 2) -> None:
+    """Wait until a version has this status on so many shards."""
+    name, _, digest = source.partition("@")
+    with running.server.client() as client:
+
+        def told() -> list[dict[str, Any]]:
+            found = client.hgetall(Keys().script_status).items()
+            return [orjson.loads(said) for field, said in found if field.startswith(f"{name}/")]
+
+        wait_until(
+            lambda: (
+                sum(said["status"] == status and said["digest"] == digest for said in told())
+                >= shards
+            ),
+            f"{source} {status} on {shards} shards",
+        )
+
+
+def said(running: Fleet, source: str, name: str, symbol: str) -> list[Any]:
+    return [
+        orjson.loads(entry["value"])
+        for entry in running.ledger("signals")
+        if (entry["source"], entry["name"], entry["symbol"]) == (source, name, symbol)
+    ]
+
+
+def audit(running: Fleet) -> list[dict[str, str]]:
+    with running.server.client() as client:
+        return [fields for _, fields in client.xrange(Keys().audit)]
+
+
+def closes(running: Fleet, symbol: str) -> int:
+    return sum(entry["symbol"] == symbol for entry in running.ledger("values"))
+
+
+def descendants(pid: int) -> set[int]:
+    """Processes that live now and come from this one."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    parents = {int(line.split()[0]): int(line.split()[1]) for line in listed.stdout.splitlines()}
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def alive(pids: set[int]) -> set[int]:
+    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+
+
+def publish(running: Fleet, name: str, source: str) -> str:
+    """The same as `fleet script put`, of an imperative script, without a process of its own."""
+    tenant = CONFIG["scripts"]["tenants"]["desk"]
+    with connect(running.server.url) as link:
+        registry = Registry(link, Keys())
+        made = Deployment(
+            fleet="fleet", name=name, revision=registry.next_revision(name), tenant="desk",
+            plan="core", symbols=("*",), signals=("*",), source=source, limits=tenant["limits"],
+        )  # fmt: skip
+        registry.publish(made, made.sealed(KEY.encode()), action="put", by="test")
+        return made.source_name
+
+
+def test_twenty_scripts_deployed_while_a_worker_runs_go_on_across_kill_9(running: Fleet) -> None:
+    worker = running.start("one")
+    running.push(ticks(0, 6))
+    running.await_caught_up()
+    counters = [publish(running, f"counter{number}", COUNTER) for number in range(19)]
+    rising = put(running, "rising", RISING)
+    for source in (*counters, rising):
+        await_status(running, source)
+    running.push(ticks(6, 6))
+    running.await_caught_up()
+    running.start("two")
+    started = descendants(worker.pid)
+    assert len(started) == 1 + 2 * len(counters)  # a zygote, and a jail a script and shard
+    running.kill("one")
+    wait_until(lambda: not alive(started), "no process of a jail is left")
+    wait_until(lambda: set(running.owners()) == {"two"}, "the other has taken over")
+    running.push(ticks(12, 6))
+    running.await_caught_up()
+    running.assert_no_holes()
+    for symbol in SYMBOLS:
+        for source in counters:
+            values = said(running, source, "n", symbol)
+            # It warmed up on five bars before it spoke, and lost none afterwards.
+            assert [value["value"] for value in values] == list(range(6, 18)), (source, symbol)
+            assert all(isinstance(value["e"], float) for value in values)
+        assert len(said(running, rising, "mean", symbol)) >= 10
+        assert said(running, rising, "up", symbol)
+    started = descendants(running.workers["two"].pid)
+    assert running.stop("two") == 0
+    wait_until(lambda: not alive(started), "no process of a jail is left")
+
+
+def test_a_script_that_loops_is_quarantined_and_the_plan_goes_on(running: Fleet) -> None:
+    running.start("one")
+    source = put(running, "loop", LOOP, tenant="hasty")
+    counter = put(running, "counter", COUNTER)
+    await_status(running, source)
+    await_status(running, counter)
+    running.push(ticks(0, 5))
+    running.await_caught_up()
+    second = 5
+    while not shards_of(running, "loop", "quarantined"):
+        running.push(ticks(second, 2, price=200.0))
+        second += 2
+        running.await_caught_up()
+        assert second < 200
+    running.kill("one")
+    running.start("two")
+    running.push(ticks(second, 5, price=200.0))
+    running.await_caught_up()
+    running.assert_no_holes()
+    for symbol in SYMBOLS:
+        assert closes(running, symbol) == second + 4
+        values = said(running, counter, "n", symbol)
+        assert [value["value"] for value in values] == list(range(1, second + 5))
+        assert said(running, source, "calm", symbol)[:4] == [100.0, 101.0, 102.0, 103.0]
+    assert '"Diverged' not in running.log("two")
+    told = running.run("script", "log", "loop").stdout
+    assert "cut: deadline" in told
+    assert "batch_ms_max" in told
+    assert "quarantine: 3 strikes" in told
+    shown = running.run("script", "show", "loop").stdout
+    assert "quarantined" in shown
+
+
+def test_what_is_not_signed_or_not_allowed_is_refused_on_record(running: Fleet) -> None:
+    running.start("one")
+    path = running.folder / "counter.py"
+    path.write_text(COUNTER)
+    for tenant, why in (("nobody", "not in scripts.tenants"), ("small", "symbols")):
+        more = ["--symbols", "*"] if tenant == "small" else []
+        done = running.run("script", "put", "counter", str(path), "--tenant", tenant, *more)
+        assert done.returncode == 1
+        assert why in done.stderr
+    rising = running.folder / "rising.py"
+    rising.write_text(RISING)
+    done = running.run("script", "put", "rising", str(rising), "--tenant", "small")
+    assert "may not use signals up, mean" in done.stderr
+    forged = Deployment(
+        fleet="fleet", name="forged", revision=1, tenant="desk", plan="core",
+        symbols=("*",), signals=("*",), source=COUNTER,
+    ).sealed(b"another key than the fleet's")  # fmt: skip
+    with running.server.client() as client:
+        client.xadd("ticks:{0}", {"deploy": "script", "payload": forged})
+        client.hset(Keys().scripts, "forged", forged.decode())
+        client.hincrby(Keys().script_revisions, "forged", 1)
+    allowed = put(running, "own", COUNTER, tenant="small")
+    await_status(running, allowed)
+    running.push(ticks(0, 5))
+    running.await_caught_up()
+    assert said(running, allowed, "n", "AAA")
+    assert not said(running, allowed, "n", "BBB")
+    assert {entry["source"].partition("@")[0] for entry in running.ledger("signals")} == {"own"}
+    refused = [entry["reason"] for entry in audit(running) if entry["decision"] == "refused"]
+    assert sum("not signed with the fleet's key" in reason for reason in refused) == 2
+    assert any("nobody" in reason for reason in refused)
+    assert any("small" in reason for reason in refused)
+    assert any(
+        entry["decision"] == "accepted" and entry["script"] == "own" for entry in audit(running)
+    )
+
+
+def test_a_worker_without_the_key_runs_no_script(server: Server, tmp_path: Path) -> None:
+    config = {**CONFIG, "scripts": {**CONFIG["scripts"], "key": None}}
+    with fleet(server, tmp_path, CONFIG) as deployer:
+        put(deployer, "counter", COUNTER)
+    with fleet(server, tmp_path, config) as running:
+        running.start("one")
+        running.push(ticks(0, 5))
+        running.await_caught_up()
+        wait_until(lambda: len(audit(running)) >= 2, "the refusal is on record")
+        assert not running.ledger("signals")
+        assert "no scripts.key" in audit(running)[-1]["reason"]
+
+
+def test_a_version_that_fails_at_once_is_taken_back_and_the_one_before_goes_on(
+    running: Fleet,
+) -> None:
+    running.start("one")
+    good = put(running, "counter", COUNTER)
+    await_status(running, good)
+    running.push(ticks(0, 30))
+    running.await_caught_up()
+    bad = put(running, "counter", FRAGILE)
+    await_status(running, bad)
+    running.await_caught_up()
+    running.push(ticks(30, 2))
+    running.await_caught_up()
+    running.push(ticks(32, 4))
+    running.await_caught_up()
+    await_status(running, good)
+    values = [int(value["value"]) for value in said(running, good, "n", "AAA")]
+    assert values[:29] == list(range(1, 30))
+    assert values[29:] == list(range(values[29], values[29] + len(values[29:])))
+    assert len(values) >= 31
+    assert not said(running, bad, "n", "AAA")
+    assert "taken back" in str(shards_of(running, "counter"))
+    running.assert_no_holes()
+
+
+def test_a_new_version_keeps_the_state_and_an_old_one_can_be_put_back(running: Fleet) -> None:
+    running.start("one")
+    first = put(running, "counter", COUNTER)
+    await_status(running, first)
+    running.push(ticks(0, 5))
+    running.await_caught_up()
+    second = put(running, "counter", COUNTER.replace("+= 1", "+= 10"))
+    await_status(running, second)
+    running.push(ticks(5, 5))
+    running.await_caught_up()
+    done = running.run("script", "rollback", "counter")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(first)
+    await_status(running, first)
+    running.push(ticks(10, 3))
+    running.await_caught_up()
+    assert [v["value"] for v in said(running, first, "n", "AAA")] == [1, 2, 3, 4, 55, 56, 57]
+    assert [v["value"] for v in said(running, second, "n", "AAA")] == [14, 24, 34, 44, 54]
+    assert running.run("script", "rm", "counter").returncode == 0
+    wait_until(lambda: running.run("script", "list").stdout == "", "it is off the list")
+    assert running.run("script", "show", "counter").returncode == 1
+    running.assert_no_holes()

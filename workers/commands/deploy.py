@@ -1,0 +1,269 @@
+"""`fleet script put`, `list`, `show`, `log`, `rm`, `rollback`: scripts of a running fleet."""
+
+import getpass
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sandbox.errors import JailFailed, SandboxError
+from sandbox.limits import Limits
+from sandbox.pool import JailPool
+from sandbox.runner import Refused
+from sandbox.script import Script
+from streams.keys import Keys
+from workers.commands.options import json_option, with_settings
+from workers.commands.script import (
+    FAILED,
+    command,
+    open_pool,
+    params_of,
+    print_report,
+    source_of,
+)
+from workers.connection import linked
+from workers.errors import FleetError
+from workers.scripting.access import refusal
+from workers.scripting.deployment import Deployment, Trust, opened
+from workers.scripting.lifecycle import scope
+from workers.scripting.registry import VERSIONS_MAX, Registry
+from workers.settings import Settings, SettingsError
+
+MS_PER_S = 1_000
+
+
+@dataclass(frozen=True)
+class Office:
+    """A deployer with the key, at the registry."""
+
+    settings: Settings
+    key: bytes
+    registry: Registry
+
+    @property
+    def trust(self) -> Trust:
+        """Whose deployments are ours."""
+        return Trust(self.key, self.settings.name)
+
+    def head(self, name: str) -> Deployment | None:
+        """The newest deployment of a script, None where it was never put or was removed."""
+        sealed = self.registry.head(name)
+        head = None if sealed is None else opened(self.trust, sealed)
+        return None if head is None or head.removed else head
+
+    def publish(self, deployment: Deployment, action: str) -> Deployment:
+        """Sign and publish with a new revision, if the tenant may; every answer is on record."""
+        by, head = getpass.getuser(), self.head(deployment.name)
+        reason = refusal(deployment, self.settings.scripts.tenants, self.settings.plans)
+        if head is not None and head.tenant != deployment.tenant:
+            reason = f"script {deployment.name} is tenant {head.tenant!r}'s"
+        if reason is not None:
+            self.registry.audit("refused", reason, scope(deployment), by=by)
+            raise FleetError(f"refused: {reason}")
+        revision = self.registry.next_revision(deployment.name)
+        made = deployment.model_copy(update={"revision": revision})
+        self.registry.publish(made, made.sealed(self.key), action=action, by=by)
+        self.registry.audit(action, "", scope(made), by=by)
+        return made
+
+
+@contextmanager
+def office(settings: Settings) -> Iterator[Office]:
+    """The registry, for someone who has the key. Raises: SettingsError, Unavailable."""
+    key = settings.scripts.signing_key()
+    if key is None:
+        raise SettingsError("scripts.key: set it, or scripts.key_file; without it nothing is run")
+    with linked(settings.redis) as link:
+        yield Office(settings, key, Registry(link, Keys(settings.name)))
+
+
+@command.command()
+@click.argument("name")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--plan", default="core", show_default=True, help="Whose bars and values it sees.")
+@click.option("--tenant", default="default", show_default=True, help="Whose it is.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter.")
+@click.option(
+    "--symbols", multiple=True, metavar="PATTERN", help="Less than all that the tenant may."
+)
+@with_settings
+def put(
+    settings: Settings,
+    name: str,
+    file: Path,
+    plan: str,
+    tenant: str,
+    params: tuple[str, ...],
+    symbols: tuple[str, ...],
+) -> None:
+    """Deploy FILE as the script NAME: vetted here, signed, run by every shard from now on."""
+    allowed = settings.scripts.tenants.get(tenant)
+    limits = {} if allowed is None else allowed.limits
+    script = Script(name, source_of(file), params_of(params), Limits(**limits))
+    with open_pool() as pool:
+        graph = _loaded(pool, script, file)
+    with office(settings) as desk:
+        if desk.registry.versions(name) >= VERSIONS_MAX:
+            raise FleetError(f"script {name} has {VERSIONS_MAX} versions: remove it first")
+        made = desk.publish(
+            Deployment(
+                fleet=settings.name,
+                name=name,
+                revision=0,
+                tenant=tenant,
+                plan=plan,
+                symbols=symbols or (() if allowed is None else allowed.symbols),
+                signals=() if allowed is None else allowed.signals,
+                source=script.source,
+                params=dict(script.params),
+                limits=limits,
+                style="imperative" if graph is None else "declarative",
+                graph=graph,
+            ),
+            "put",
+        )
+    click.echo(f"{made.source_name} put, revision {made.revision} ({made.style})")
+
+
+def _loaded(pool: JailPool, script: Script, file: Path) -> dict[str, Any] | None:
+    """The graph of a declarative script; ends the command where it is refused."""
+    try:
+        runner = pool.load(script)
+    except Refused as refused:
+        print_report(file, refused.report, err=True)
+        sys.exit(FAILED)
+    except (JailFailed, SandboxError) as error:
+        click.echo(f"{file}: {error}", err=True)
+        sys.exit(FAILED)
+    runner.close()
+    return None if runner.declared is None else runner.declared.graph
+
+
+@command.command("list")
+@json_option
+@with_settings
+def list_all(settings: Settings, as_json: bool) -> None:
+    """Show every script that is deployed."""
+    with office(settings) as desk:
+        found = [opened(desk.trust, sealed) for sealed in desk.registry.heads().values()]
+        rows = [_summary(desk, head) for head in found if not head.removed]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        states = ", ".join(f"{count} {state}" for state, count in row["shards"].items())
+        click.echo(
+            f"{row['script']}@{row['digest']} revision {row['revision']} {row['style']}"
+            f" tenant={row['tenant']} plan={row['plan']}: {states or 'no shard yet'}"
+        )
+
+
+def _summary(desk: Office, head: Deployment) -> dict[str, Any]:
+    states: dict[str, int] = {}
+    for said in desk.registry.status(head.name).values():
+        states[str(said["status"])] = states.get(str(said["status"]), 0) + 1
+    return {**scope(head), "style": head.style, "shards": states}
+
+
+@command.command()
+@click.argument("name")
+@click.option("--source", is_flag=True, help="Print the source and nothing else.")
+@json_option
+@with_settings
+def show(settings: Settings, name: str, source: bool, as_json: bool) -> None:
+    """Show a script: its scope, its versions, how it fares on each shard and what it costs."""
+    with office(settings) as desk:
+        head = desk.head(name)
+        if head is None:
+            raise FleetError(f"there is no script {name}")
+        history, status = desk.registry.history(name), desk.registry.status(name)
+    if source:
+        click.echo(head.source, nl=False)
+        return
+    if as_json:
+        about = {"style": head.style, "params": head.params, "limits": head.limits}
+        done = [{"at": _when(at), **entry} for at, entry in history]
+        click.echo(json.dumps({**scope(head), **about, "history": done, "shards": status}))
+        return
+    for field, value in {**scope(head), "style": head.style, "params": head.params}.items():
+        click.echo(f"{field:9} {value}")
+    for at, entry in history:
+        click.echo(
+            f"revision {entry['revision']} {_when(at)} {entry['action']} by {entry['by']}"
+            f" {entry.get('digest', '')}"
+        )
+    for shard, said in status.items():
+        click.echo(
+            f"shard {shard}: {said['status']} {said['digest']}, {said['bars']} bars,"
+            f" {said['cpu_s']} s CPU, {said['strikes']} strikes {said['reason']}"
+        )
+
+
+@command.command("log")
+@click.argument("name")
+@click.option("--count", default=100, show_default=True, type=click.IntRange(1, 1_000))
+@json_option
+@with_settings
+def log_lines(settings: Settings, name: str, count: int, as_json: bool) -> None:
+    """Show what a script printed, where it failed, and when it was cut."""
+    with office(settings) as desk:
+        lines = desk.registry.lines(name, count)
+    for at, line in lines:
+        if as_json:
+            click.echo(json.dumps({"at": _when(at), **line}))
+        else:
+            click.echo(f"{_when(at)} {line['symbol']} {line['ts']} {line['text']}")
+
+
+@command.command("rm")
+@click.argument("name")
+@with_settings
+def remove(settings: Settings, name: str) -> None:
+    """Take the script NAME out of service; its versions are kept for a rollback."""
+    with office(settings) as desk:
+        head = desk.head(name)
+        if head is None:
+            raise FleetError(f"there is no script {name}")
+        gone = desk.publish(
+            Deployment(fleet=head.fleet, name=name, revision=0, tenant=head.tenant, removed=True),
+            "rm",
+        )
+    click.echo(f"{name} removed, revision {gone.revision}")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--to", "digest", help="The version.  [default: the one before]")
+@with_settings
+def rollback(settings: Settings, name: str, digest: str | None) -> None:
+    """Put an earlier version of NAME back into service."""
+    with office(settings) as desk:
+        wanted = digest or _before(desk, name)
+        version = desk.registry.version(desk.trust, name, wanted)
+        tenant = settings.scripts.tenants.get(version.tenant)
+        limits = version.limits if tenant is None else tenant.limits
+        content = {**version.model_dump(), "limits": limits}
+        made = desk.publish(Deployment.model_validate(content), "rollback")
+    click.echo(f"{made.source_name} put back, revision {made.revision}")
+
+
+def _before(desk: Office, name: str) -> str:
+    """The version that was in service before the newest."""
+    digests = [entry["digest"] for _, entry in desk.registry.history(name) if "digest" in entry]
+    head = desk.head(name)
+    current = None if head is None else head.digest
+    earlier = [digest for digest in digests if digest != current]
+    if not earlier:
+        raise FleetError(f"script {name} has no earlier version")
+    return earlier[-1]
+
+
+def _when(entry: str) -> str:
+    at_s = int(entry.partition("-")[0]) / MS_PER_S
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")

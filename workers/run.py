@@ -1,0 +1,49 @@
+"""A shard in the hands of its owner: its log, its lease, its state, and what is under way."""
+
+from dataclasses import dataclass, field
+from time import monotonic
+
+from streams.log import ShardLog
+from streams.records import Commit, Control, Lease, Snapshot
+from workers.program import Program
+from workers.scripting.host import ScriptHost
+from workers.shedding import Shedding
+from workers.state import CAPSULE_VERSION, ShardState
+
+
+@dataclass(slots=True)
+class ShardRun:
+    """A shard in the hands of its owner."""
+
+    log: ShardLog
+    lease: Lease
+    program: Program
+    state: ShardState
+    pending: Commit | None = None
+    snapshot_at: float = field(default_factory=monotonic)
+    snapshot_entries: int = 0
+    trimmed_at: float = 0.0
+    silence_s: float = 0.0
+    clock_ns: int = 0
+    control: Control | None = None  # a deployment to obey before the next read
+    successor: str | None = None  # set when the shard is to be given up
+    uploading: bool = False
+    host: ScriptHost = field(default_factory=ScriptHost)
+    shedding: Shedding | None = None  # what the lag was found to be, None before it was weighed
+    weigh_at: float = 0.0
+
+    @property
+    def shard(self) -> str:
+        """Name of the shard."""
+        return self.lease.shard
+
+    @property
+    def reads(self) -> bool:
+        """Whether it may take more of its log now."""
+        return self.control is None and self.successor is None
+
+    def capsule(self) -> Snapshot:
+        """The state as of the last committed entry, for the next owner."""
+        state = self.state
+        payload = state.save(self.program)
+        return Snapshot(state.upto, state.entries, self.program.digest, CAPSULE_VERSION, payload)

@@ -1,0 +1,1 @@
+"""Users' scripts in a running fleet: signed, deployed through the log, run beside the plans."""

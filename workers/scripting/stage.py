@@ -1,0 +1,170 @@
+"""Scripts over the bars of a batch: what they say becomes signals of the same commit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+
+from indicators.bars import BarRows
+from sandbox.changes import changed
+from sandbox.results import Results, Signal
+from sandbox.script import Bars
+from sandbox.wire import VALUES_MAX
+from workers.program import PlanProgram
+from workers.scripting.access import allows
+from workers.scripting.decisions import TRIAL_BARS, fault
+from workers.scripting.host import ScriptHost
+from workers.scripting.state import SPEAKS, Scripts, ScriptState, proven
+
+LINES_MAX: Final = 50  # of one script's log in one batch
+
+
+class Seen(Protocol):
+    """What a plan made of the batch: its rows, and its values as columns of equal length."""
+
+    @property
+    def program(self) -> PlanProgram: ...  # noqa: D102
+    @property
+    def rows(self) -> BarRows: ...  # noqa: D102
+    @property
+    def columns(self) -> Mapping[str, Sequence[float]]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A script that failed: nothing of this batch is published for it."""
+
+    script: ScriptState
+    outcome: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Account:
+    """What scripts cost in a batch, what went wrong, and what they had to say to their authors."""
+
+    cpu_ns: dict[str, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    lines: list[tuple[str, str, int, str]] = field(default_factory=list)  # script symbol ts text
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptRows:
+    """The rows on which a script spoke, and what it said on each."""
+
+    place: int
+    script: ScriptState
+    timeframe: str
+    rows: BarRows
+    said: tuple[tuple[Signal, ...], ...]
+
+
+def run_scripts(
+    scripts: Scripts, seen: Sequence[Seen], names: Sequence[str], host: ScriptHost, place: int
+) -> tuple[list[ScriptRows], Account]:
+    """What every script says about the rows that its plan saw; `place` is behind all plans."""
+    account = Account()
+    rows: dict[str, tuple[str, BarRows]] = {}
+    work: dict[str, tuple[ScriptState, Bars]] = {}
+    results: dict[str, Results] = {}
+    by_plan = {part.program.name: part for part in seen}
+    for name, script in scripts.of.items():
+        part = by_plan.get(script.deployment.plan)
+        if part is None or script.status != SPEAKS:
+            continue
+        bars, mine = _rows(script, part, names)
+        if not len(mine):
+            continue
+        rows[name] = (part.program.feed.timeframe, mine)
+        if script.program is None:
+            work[name] = (script, bars)
+        else:
+            results[name] = _declarative(script, bars, len(names))
+    if work:
+        results |= host.run(work, names)
+    spoken = []
+    for at, name in enumerate(rows):
+        part_rows = _spoken(place + at, scripts.of[name], rows[name], results[name], account, names)
+        if part_rows is not None:
+            spoken.append(part_rows)
+            _count(scripts, name, len(rows[name][1]))
+    return spoken, account
+
+
+def _rows(script: ScriptState, part: Seen, names: Sequence[str]) -> tuple[Bars, BarRows]:
+    """The closed bars that the script may see, with its plan's values at hand."""
+    feed = (part.program.feed.timeframe, part.program.feed.flat)
+    if script.feed != feed:
+        script.reset(feed)  # bars of another kind: what it knew is of no use
+    kept = np.flatnonzero(part.rows.final & script.covers(names)[part.rows.slot])
+    rows = part.rows.take(kept)
+    values = () if script.program is not None else part.program.values[:VALUES_MAX]
+    bars = Bars(
+        slots=rows.slot,
+        ts=rows.ts,
+        columns=rows.columns,
+        values={name: np.array(part.columns[name])[kept] for name in values},
+        symbols={slot: names[slot] for slot in np.unique(rows.slot).tolist()},
+    )
+    return bars, rows
+
+
+def _declarative(script: ScriptState, bars: Bars, slots: int) -> Results:
+    assert script.program is not None
+    declared, plan = script.program
+    script.grow(slots)
+    columns = plan.run(script.cells, bars.slots, bars.columns)
+    signals = changed(declared, script.levels, bars.slots, columns)
+    return Results(numbers=np.empty(len(bars)), signals=signals)
+
+
+def _spoken(
+    place: int,
+    script: ScriptState,
+    rows: tuple[str, BarRows],
+    results: Results,
+    account: Account,
+    names: Sequence[str],
+) -> ScriptRows | None:
+    """The rows with signals that it may give; None where it failed."""
+    timeframe, bars = rows
+    account.cpu_ns[script.name] = results.cpu_ns
+    _listen(script, bars, results, account, names)
+    reason = fault(script, results)
+    if reason:
+        account.faults.append(Fault(script, results.outcome, reason))
+        return None
+    said: dict[int, list[Signal]] = {}
+    for signal in results.signals:
+        if allows(signal.name, script.deployment.signals):
+            said.setdefault(signal.row, []).append(signal)
+    kept = np.array(sorted(said), np.int64)
+    spoken = tuple(tuple(said[row]) for row in kept.tolist())
+    return ScriptRows(place, script, timeframe, bars.take(kept), spoken)
+
+
+def _listen(
+    script: ScriptState, rows: BarRows, results: Results, account: Account, names: Sequence[str]
+) -> None:
+    """Keep what it printed, where it failed, and what it was not allowed to say."""
+    heard = [
+        *((row, text) for row, text in results.log),
+        *((error.row, f"error, line {error.line}: {error.text}") for error in results.errors),
+    ]
+    heard += [
+        (signal.row, f"signal {signal.name!r} is not allowed to this tenant")
+        for signal in results.signals
+        if not allows(signal.name, script.deployment.signals)
+    ]
+    for row, text in heard[:LINES_MAX]:
+        symbol = names[rows.slot[row]]
+        account.lines.append((script.name, symbol, int(rows.ts[row]), text))
+
+
+def _count(scripts: Scripts, name: str, bars: int) -> None:
+    """One more batch without a fault; a version that is proven needs no way back."""
+    script = scripts.of[name]
+    script.bars += bars
+    if script.previous is not None and script.bars >= TRIAL_BARS:
+        scripts.of[name] = proven(script)
