@@ -256,3 +256,22 @@ def test_history_moves_state_and_says_nothing_even_where_live_ticks_close_its_ba
     assert got == expected
     assert warmed.next_due_ns() == plain.next_due_ns()
     assert warmed.upto == EntryId(1, first + len(rest) - 1)
+
+
+def test_a_bar_that_history_tells_to_its_end_is_hidden_even_if_a_live_tick_closes_it() -> None:
+    end_s = 60 - 1e-9  # the last nanosecond of the bars that close at 60 s
+    past, live = [(0, 30.0, 10.0, 0), (0, end_s, 11.0, 0)], [(0, 61.0, 12.0, 0), (0, 71.0, 9.0, 0)]
+    whole, cut = a_state(), a_state()
+    everything = joined([advance(PROGRAM, whole, a_batch([*past, *live]), now_ns=0)])
+    advance(PROGRAM, cut, as_history(a_batch(past)), now_ns=0)
+    heard = joined([advance(PROGRAM, cut, a_batch(live, first=3), now_ns=0)])
+
+    def told(output: dict[str, Any]) -> list[tuple[object, ...]]:
+        values = [dict(zip(entry[::2], entry[1::2], strict=True)) for entry in output["values"]]
+        return [
+            (value["source"], int(value["ts"]), value["status"], value["data"]) for value in values
+        ]
+
+    until = NOON_NS + 60 * 10**9
+    assert any(ts == until and status == "final" for _, ts, status, _ in told(everything))
+    assert told(heard) == [value for value in told(everything) if value[1] > until]
