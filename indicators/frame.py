@@ -30,7 +30,7 @@ def frame(
     slots, count = _slots(bars)
     columns = {name: _column(bars, name) for name in plan.fields}
     values = plan.run(plan.new_state(count), slots, columns)
-    return pd.DataFrame(values, index=bars.index)
+    return pd.DataFrame(dict(values), index=bars.index)
 
 
 def _slots(bars: "pd.DataFrame") -> tuple[NDArray[np.int64], int]:

@@ -11,11 +11,12 @@ from numba.core.extending import intrinsic
 from indicators.kernels import advance
 from indicators.template import PREFETCH_ROWS
 
-BLOCK_ROWS = 256
+BLOCK_ROWS = 64
 """Rows that pass through the whole program together: scratch columns then stay in cache."""
 ADDRESS, OPERANDS, PARAMETERS, STATE, CELLS = range(5)
 """Columns of a program's instructions."""
-INSTRUCTION_COLUMNS = 5
+AFTER, COLUMN, OUTPUT = range(3)
+"""Columns of a program's departures."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -51,6 +52,7 @@ SIGNATURE = types.int64(
     _read(types.int64, 1),
     _read(types.float64, 1),
     _read(types.float64, 1),
+    _read(types.int64, 2),
     _read(types.int64, 1),
     types.float64[:, ::1],
     _read(types.int64, 1),
@@ -66,7 +68,8 @@ def execute(
     operands: Any,
     parameters: Any,
     constants: Any,
-    places: Any,
+    departures: Any,
+    sizes: Any,
     state: Any,
     slots: Any,
     columns: Any,
@@ -75,16 +78,16 @@ def execute(
 ) -> Any:
     """Run every instruction over every block of rows; the answer is the first bad row, or -1.
 
-    `columns` (fields, rows) are the inputs, `outputs` (outputs, rows) the results; `places` are
-    the scratch columns of the outputs, then how many columns there are, then the most cells
-    that one operator has.
+    `columns` (fields, rows) are the inputs, `outputs` (outputs, rows) the results; `departures`
+    say after which instruction which scratch column is copied to which output; `sizes` are how
+    many scratch columns there are and the most cells that one operator has.
     """
     rows = slots.size
     for row in range(rows):
         if not 0 <= slots[row] < state.shape[0]:
             return row
     fields, width = columns.shape[0], state.shape[1]
-    registers, cells_max = places[outputs.shape[0]], places[outputs.shape[0] + 1]
+    registers, cells_max = sizes[0], sizes[1]
     stride = max(1, min(rows, BLOCK_ROWS))
     scratch = np.empty(registers * stride + cells_max)
     states = np.empty(stride + PREFETCH_ROWS, np.int64)
@@ -98,23 +101,27 @@ def execute(
             states[k] = slots[start + min(k, count - 1)] * width
         for k in range(fields):
             scratch[k * stride : k * stride + count] = columns[k, start : start + count]
-        for k in range(instructions.shape[0]):
-            call(
-                instructions[k, ADDRESS],
-                (
-                    bottom,
-                    stride,
-                    advance(first_operand, instructions[k, OPERANDS]),
-                    advance(first_parameter, instructions[k, PARAMETERS]),
-                    advance(first_state, instructions[k, STATE]),
-                    start_of(states),
-                    instructions[k, CELLS],
-                    advance(start_of(final), start),
-                    advance(bottom, registers * stride),
-                    count,
-                ),
-            )
-        for k in range(outputs.shape[0]):
-            place = places[k] * stride
-            outputs[k, start : start + count] = scratch[place : place + count]
+        leaving = 0
+        for k in range(-1, instructions.shape[0]):
+            if k >= 0:
+                call(
+                    instructions[k, ADDRESS],
+                    (
+                        bottom,
+                        stride,
+                        advance(first_operand, instructions[k, OPERANDS]),
+                        advance(first_parameter, instructions[k, PARAMETERS]),
+                        advance(first_state, instructions[k, STATE]),
+                        start_of(states),
+                        instructions[k, CELLS],
+                        advance(start_of(final), start),
+                        advance(bottom, registers * stride),
+                        count,
+                    ),
+                )
+            while leaving < departures.shape[0] and departures[leaving, AFTER] == k:
+                place = departures[leaving, COLUMN] * stride
+                output = outputs[departures[leaving, OUTPUT]]
+                output[start : start + count] = scratch[place : place + count]
+                leaving += 1
     return -1

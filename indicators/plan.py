@@ -1,7 +1,7 @@
 """Plans: named series, compiled together, run over batches of bars of many instruments."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Self
 
@@ -21,7 +21,8 @@ type Expression = str | Series | tuple[Series, ...]
 
 LAYOUT_VERSION = 1
 """Raise when the same series would lay out their state differently."""
-SERIES_MAX = 2_000
+SERIES_MAX = 5_000
+"""The whole catalogue with its defaults is 2,700."""
 CELLS_MAX = 250_000
 """Numbers of state that one instrument may have: 2 MB."""
 
@@ -71,6 +72,10 @@ class Plan:
         return hasher.hexdigest()
 
     @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.outputs)}
+
+    @cached_property
     def warmup(self) -> int:
         """Rows of an instrument before every output has a value."""
         return max((facts.first_row(each) for each in self.series.values()), default=0)
@@ -90,7 +95,7 @@ class Plan:
         slots: NDArray[np.int64],
         columns: Mapping[str, Numbers],
         final: NDArray[np.bool_] | None = None,
-    ) -> dict[str, Numbers]:
+    ) -> "Outputs":
         """One value per row and output, in the order of the rows; moves `state` along.
 
         `slots` and each column have shape (rows,). A row whose `final` is False is answered as
@@ -108,7 +113,7 @@ class Plan:
                 raise IndicatorError(f"column {name!r}: {error}") from None
         results = np.empty((len(self.outputs), rows))
         self._execute(state, slots, given, final, results)
-        return dict(zip(self.outputs, results, strict=True))
+        return Outputs(self._places, results)
 
     def save(self, state: Numbers, slot: int) -> bytes:
         """One instrument's state as a capsule: its size depends on the plan alone."""
@@ -158,6 +163,26 @@ class Plan:
         bad = execute(*self._program.arrays, state, slots, given, flags, results)
         if bad >= 0:
             raise IndicatorError(f"row {bad}: slot {slots[bad]}, but state has {len(state)} slots")
+
+
+class Outputs(Mapping[str, Numbers]):
+    """A plan's outputs by name, each (rows,); a column is looked up when it is asked for.
+
+    A plan may have hundreds of outputs, and a batch a few rows.
+    """
+
+    def __init__(self, places: Mapping[str, int], columns: Numbers) -> None:
+        self._names, self._columns = places, columns
+
+    def __getitem__(self, name: str) -> Numbers:
+        column: Numbers = self._columns[self._names[name]]
+        return column
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @lru_cache(maxsize=64)

@@ -31,12 +31,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Program:
-    """What the machine runs. Columns are the fields, the constants, then scratch reused."""
+    """What the machine runs. Columns are the fields, the constants, then scratch reused.
+
+    `departures` are the outputs in the order in which they are ready: after which step (-1:
+    before the first), from which column, which output. A column is reused once its value left.
+    """
 
     fields: tuple[str, ...]
     constants: tuple[float, ...]
     steps: tuple[Step, ...]
-    outputs: tuple[int, ...]
+    departures: tuple[tuple[int, int, int], ...]
     columns: int
     width: int
 
@@ -57,7 +61,8 @@ class Program:
             np.array(operands, np.int64),
             np.array(parameters, np.float64),
             np.array(self.constants, np.float64),
-            np.array([*self.outputs, self.columns, cells_max], np.int64),
+            np.array(self.departures, np.int64).reshape(-1, 3),
+            np.array([self.columns, cells_max], np.int64),
         )
 
 
@@ -73,7 +78,7 @@ def assemble(roots: list[Series]) -> Program:
         fields=tuple(series.name for series in layout.fields),
         constants=tuple(cast("float", series.parameters[0]) for series in layout.constants),
         steps=tuple(layout.steps),
-        outputs=tuple(layout.places[root.digest] for root in roots),
+        departures=tuple(layout.departures),
         columns=layout.columns,
         width=layout.width,
     )
@@ -94,7 +99,13 @@ class _Layout:
         for series in order:
             self.outputs.setdefault(_application(series), {})[series.output] = series
         used = [one for each in self.outputs.values() for one in next(iter(each.values())).inputs]
-        self.uses = Counter(series.digest for series in used + roots)
+        self.uses = Counter(series.digest for series in used)
+        self.wanted: dict[bytes, list[int]] = {}
+        for k, root in enumerate(roots):
+            self.wanted.setdefault(root.digest, []).append(k)
+        self.departures: list[tuple[int, int, int]] = []
+        for series in leaves:
+            self._depart(series, -1)
 
     def place(self, series: Series, operator: Operator) -> None:
         """Add the instruction that computes a series, and its operator's other outputs."""
@@ -105,7 +116,13 @@ class _Layout:
         cells = 0 if operator.state is None else 1 + operator.fact(operator.state, series)
         numbers = _numbers(series, operator)
         self.steps.append(Step(operator, (*read, *written), numbers, 0, cells))
-        self.free += [column for k, column in enumerate(written) if k not in wanted]
+        for each in wanted.values():
+            self._depart(each, len(self.steps) - 1)
+        self.free += [
+            column
+            for k, column in enumerate(written)
+            if k not in wanted or self.uses[wanted[k].digest] == 0
+        ]
         for each in series.inputs:
             self.uses[each.digest] -= 1
             if self.uses[each.digest] == 0 and each.operator is not None:
@@ -120,6 +137,10 @@ class _Layout:
         for k in sorted(range(len(self.steps)), key=lambda k: self.steps[k].cells > SMALL_CELLS):
             self.steps[k] = replace(self.steps[k], state_at=self.width)
             self.width += self.steps[k].cells
+
+    def _depart(self, series: Series, step: int) -> None:
+        column = self.places[series.digest]
+        self.departures += [(step, column, k) for k in self.wanted.get(series.digest, ())]
 
     def _column(self) -> int:
         if self.free:

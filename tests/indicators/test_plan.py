@@ -141,7 +141,7 @@ def test_a_plan_is_bounded() -> None:
     series = CLOSE
     for k in range(SERIES_MAX):
         series = series + float(k)
-    with pytest.raises(IndicatorError, match="2000 are allowed"):
+    with pytest.raises(IndicatorError, match=f"{SERIES_MAX} are allowed"):
         Plan({"x": series})
     texts = [f"bbands(close, {10_000 - k})" for k in range(10)]
     with pytest.raises(IndicatorError, match="numbers of state"):
