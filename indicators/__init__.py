@@ -18,6 +18,7 @@ from indicators.errors import CapsuleError, ExpressionError, IndicatorError, Par
 from indicators.frame import frame
 from indicators.plan import Plan
 from indicators.series import CLOSE, DAY, HIGH, LOW, OPEN, VOLUME, Series
+from indicators.timeframes import on
 
 __all__ = [
     "CATALOGUE",
@@ -35,4 +36,5 @@ __all__ = [
     "Series",
     "definitions",
     "frame",
+    "on",
 ]

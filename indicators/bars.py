@@ -3,6 +3,7 @@
 import hashlib
 import re
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -123,6 +124,15 @@ class BarRows:
             "close": self.close,
             "volume": self.volume,
         }
+
+    def inputs(self, fields: Collection[str]) -> dict[str, Floats]:
+        """The columns that a plan asks for, each (bars,): the day is that in which a bar lies."""
+        made = self.columns
+        if "day" in fields:
+            made["day"] = ((self.ts - 1) // DAY_NS).astype(np.float64)
+        if "time_s" in fields:
+            made["time_s"] = (self.ts // SECOND_NS).astype(np.float64)
+        return made
 
     def take(self, bars: Ints) -> Self:
         """The bars at these places; `late` stays whole."""

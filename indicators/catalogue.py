@@ -15,6 +15,7 @@ from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 from indicators.bounds import Bounds, Choice
 from indicators.errors import ParameterError
 from indicators.series import Series, as_series
+from indicators.timeframes import on
 
 type Columns = str | Sequence[str] | Callable[..., Sequence[str] | str] | None
 
@@ -100,9 +101,12 @@ class Indicator:
     ) -> Built:
         """Check the arguments as a user gave them and build the series.
 
-        Beside its own parameters every indicator takes `offset`: rows to look back.
+        Beside its own parameters every indicator takes `offset`, rows to look back, and `on`,
+        the coarser timeframe whose bars it is of.
         """
         named = dict(named or {})
+        timeframe = Option("on", str, None, optional=True)
+        coarser = timeframe.check(named.pop("on", None))
         offset = Option("offset", int, 0, Bounds(0, OFFSET_ROWS_MAX)).check(named.pop("offset", 0))
         try:
             bound = inspect.signature(self.function).bind(*positional, **named)
@@ -122,7 +126,11 @@ class Indicator:
         series = tuple(given.values())
         if offset:
             series = tuple(CATALOGUE["lag"].function(each, offset) for each in series)
-        return Built(tuple(given), series, self.columns(bound.arguments))
+        columns = self.columns(bound.arguments)
+        if coarser is not None:
+            series = tuple(on(each, coarser) for each in series)
+            columns = tuple(f"{each}_{coarser}" for each in columns)
+        return Built(tuple(given), series, columns)
 
     @property
     def usage(self) -> str:

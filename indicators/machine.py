@@ -9,7 +9,7 @@ from numba import types
 from numba.core.extending import intrinsic
 
 from indicators.kernels import advance
-from indicators.template import PREFETCH_ROWS
+from indicators.template import CHAINED, PREFETCH_ROWS
 
 BLOCK_ROWS = 64
 """Rows that pass through the whole program together: scratch columns then stay in cache."""
@@ -62,6 +62,26 @@ SIGNATURE = types.int64(
 )
 
 
+@numba.njit(forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _depart(
+    departures: Any,
+    leaving: Any,
+    step: Any,
+    scratch: Any,
+    stride: Any,
+    outputs: Any,
+    start: Any,
+    count: Any,
+) -> Any:
+    """Copy the outputs that are ready after a step; the answer is the next one to leave."""
+    while leaving < departures.shape[0] and departures[leaving, AFTER] == step:
+        place = departures[leaving, COLUMN] * stride
+        output = outputs[departures[leaving, OUTPUT]]
+        output[start : start + count] = scratch[place : place + count]
+        leaving += 1
+    return leaving
+
+
 @numba.njit(SIGNATURE, cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def execute(
     instructions: Any,
@@ -95,8 +115,11 @@ def execute(
         scratch[(fields + k) * stride : (fields + k + 1) * stride] = constants[k]
     bottom, first_state = start_of(scratch), start_of(state)
     first_operand, first_parameter = start_of(operands), start_of(parameters)
-    for start in range(0, rows, stride):
+    start = 0
+    while start < rows:
         count = min(stride, rows - start)
+        if start + count < rows and final[start + count] == CHAINED:
+            count -= 1  # the row before it has to be in the same block
         for k in range(count + PREFETCH_ROWS):
             states[k] = slots[start + min(k, count - 1)] * width
         for k in range(fields):
@@ -119,9 +142,6 @@ def execute(
                         count,
                     ),
                 )
-            while leaving < departures.shape[0] and departures[leaving, AFTER] == k:
-                place = departures[leaving, COLUMN] * stride
-                output = outputs[departures[leaving, OUTPUT]]
-                output[start : start + count] = scratch[place : place + count]
-                leaving += 1
+            leaving = _depart(departures, leaving, k, scratch, stride, outputs, start, count)
+        start += count
     return -1

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from indicators import facts
 from indicators.capsule import seal, unseal
 from indicators.catalogue import Built
+from indicators.coarse import TIME, Section, layout, width
 from indicators.errors import CapsuleError, ExpressionError, IndicatorError
 from indicators.expression import parse
-from indicators.program import Program, assemble
-from indicators.series import Series, as_series, walk
+from indicators.program import Program, column_name
+from indicators.series import Series, as_series, is_coarse, walk
+from indicators.timeframes import row_seconds
 
 type Numbers = NDArray[np.float64]
 type Expression = str | Series | tuple[Series, ...]
@@ -34,15 +36,18 @@ class Plan:
     first; growing it is adding zero rows.
     """
 
-    def __init__(self, named: Mapping[str, Series]) -> None:
+    def __init__(self, named: Mapping[str, Series], timeframe: str | None = None) -> None:
         order = list(walk(list(named.values())))
-        if len(order) > SERIES_MAX:
-            raise IndicatorError(f"the plan has {len(order)} series, {SERIES_MAX} are allowed")
+        coarser = [each for each in order if is_coarse(each)]
+        count = len(order) + sum(len(list(walk(list(each.inputs)))) for each in coarser)
+        if count > SERIES_MAX:
+            raise IndicatorError(f"the plan has {count} series, {SERIES_MAX} are allowed")
         self.series = dict(named)
         self.outputs = tuple(self.series)
-        self._program: Program = assemble(list(self.series.values()))
-        self.fields = self._program.fields
-        self.width = self._program.width
+        self._program, self._sections = layout(list(self.series.values()))
+        self._row_s = row_seconds(timeframe, [section.seconds for section in self._sections])
+        self.fields = _fields_of(self._program, self._sections)
+        self.width = width(self._program, self._sections)
         if self.width > CELLS_MAX:
             raise IndicatorError(
                 f"the plan needs {self.width} numbers of state for each instrument, "
@@ -50,18 +55,21 @@ class Plan:
             )
 
     @classmethod
-    def parse(cls, expressions: Mapping[str, Expression] | Sequence[str]) -> Self:
+    def parse(
+        cls, expressions: Mapping[str, Expression] | Sequence[str], timeframe: str | None = None
+    ) -> Self:
         """The plan of named expressions, or of a list, named by pandas-ta's columns.
 
         An expression is text, a series, or an indicator's tuple of series. With several outputs
-        it gives `name.field` for each. Raises ExpressionError.
+        it gives `name.field` for each. `timeframe`, that of the bars, is needed where series
+        are over coarser ones. Raises ExpressionError, IndicatorError.
         """
         named: dict[str, Series] = {}
         for name, series in _named(expressions):
             if name in named:
                 raise ExpressionError(f"two outputs are named {name!r}")
             named[name] = series
-        return cls(named)
+        return cls(named, timeframe)
 
     @cached_property
     def digest(self) -> str:
@@ -78,12 +86,14 @@ class Plan:
     @cached_property
     def warmup(self) -> int:
         """Rows of an instrument before every output has a value."""
-        return max((facts.first_row(each) for each in self.series.values()), default=0)
+        return max((facts.first_row(each, self._row_s) for each in self.series.values()), default=0)
 
     @cached_property
     def memory(self) -> float:
         """Rows after which the start no longer matters; infinite where it always does."""
-        return max((facts.memory_rows(each) for each in self.series.values()), default=0)
+        return max(
+            (facts.memory_rows(each, self._row_s) for each in self.series.values()), default=0
+        )
 
     def new_state(self, slots: int) -> Numbers:
         """Zero state (slots, width) for that many instruments."""
@@ -102,17 +112,16 @@ class Plan:
         if its bar had closed and leaves no trace. Raises IndicatorError where shapes or slots
         do not fit; the state is then unchanged.
         """
-        rows = len(slots)
-        given = np.empty((len(self.fields), rows))
-        for k, name in enumerate(self.fields):
-            try:
-                given[k] = columns[name]
-            except KeyError:
-                raise IndicatorError(f"the plan needs a column {name!r}") from None
-            except ValueError as error:
-                raise IndicatorError(f"column {name!r}: {error}") from None
-        results = np.empty((len(self.outputs), rows))
-        self._execute(state, slots, given, final, results)
+        from indicators.machine import execute  # the compiler loads when the first plan runs
+
+        flags = self._checked(state, slots, final)
+        given = self._given(columns, len(slots))
+        results = np.empty((len(self.outputs), len(slots)))
+        if self._sections:
+            given = self._with_coarse(state, slots, given, flags)
+        bad = execute(*self._program.arrays, state, slots, given, flags, results)
+        if bad >= 0:
+            raise IndicatorError(f"row {bad}: slot {slots[bad]}, but state has {len(state)} slots")
         return Outputs(self._places, results)
 
     def save(self, state: Numbers, slot: int) -> bytes:
@@ -139,16 +148,31 @@ class Plan:
             raise CapsuleError(f"{numbers.size} numbers are not rows of {self.width}")
         return numbers.reshape(-1, self.width)
 
-    def _execute(
-        self,
-        state: Numbers,
-        slots: NDArray[np.int64],
-        given: Numbers,
-        final: NDArray[np.bool_] | None,
-        results: Numbers,
-    ) -> None:
-        from indicators.machine import execute  # the compiler loads when the first plan runs
+    def _given(self, columns: Mapping[str, Numbers], rows: int) -> Numbers:
+        given = np.empty((len(self.fields), rows))
+        for k, name in enumerate(self.fields):
+            try:
+                given[k] = columns[name]
+            except KeyError:
+                raise IndicatorError(f"the plan needs a column {name!r}") from None
+            except ValueError as error:
+                raise IndicatorError(f"column {name!r}: {error}") from None
+        return given
 
+    def _with_coarse(
+        self, state: Numbers, slots: NDArray[np.int64], given: Numbers, flags: NDArray[np.uint8]
+    ) -> Numbers:
+        """The columns of the plan's own program, (fields, rows)."""
+        known = dict(zip(self.fields, given, strict=True))
+        for section in self._sections:
+            values = section.run(state, slots, known, flags)
+            known |= zip(map(column_name, section.held), values, strict=True)
+        return np.array([known[name] for name in self._program.fields])
+
+    def _checked(
+        self, state: Numbers, slots: NDArray[np.int64], final: NDArray[np.bool_] | None
+    ) -> NDArray[np.uint8]:
+        """Which rows are final, for the machine. IndicatorError where a shape does not fit."""
         if final is None:
             final = _all_final(len(slots))
         if slots.dtype != np.int64 or final.dtype != np.bool_ or final.shape != slots.shape:
@@ -159,10 +183,17 @@ class Plan:
             )
         if not (state.flags.carray and slots.flags.c_contiguous):
             raise IndicatorError("state and slots must be contiguous, and state writable")
-        flags = np.ascontiguousarray(final).view(np.uint8)
-        bad = execute(*self._program.arrays, state, slots, given, flags, results)
-        if bad >= 0:
-            raise IndicatorError(f"row {bad}: slot {slots[bad]}, but state has {len(state)} slots")
+        return np.ascontiguousarray(final).view(np.uint8)
+
+
+def _fields_of(program: Program, sections: tuple[Section, ...]) -> tuple[str, ...]:
+    """The columns that a caller has to give."""
+    if not sections:
+        return program.fields
+    made = {column_name(each) for section in sections for each in section.held}
+    inner = (name for section in sections for name in section.fields)
+    own = [name for name in program.fields if name not in made]
+    return tuple(dict.fromkeys([*own, *inner, TIME]))
 
 
 class Outputs(Mapping[str, Numbers]):

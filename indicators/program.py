@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indicators.declare import Operator
-from indicators.series import Parameter, Series, walk
+from indicators.series import Parameter, Series, is_coarse, walk
 
 type Application = tuple[str, tuple[Parameter, ...], tuple[bytes, ...]]
 
@@ -66,16 +66,21 @@ class Program:
         )
 
 
-def assemble(roots: list[Series]) -> Program:
-    """The program that computes every root."""
+def column_name(series: Series) -> str:
+    """What a program calls the column that holds a field, or a series over coarser bars."""
+    return series.digest.hex() if is_coarse(series) else series.name
+
+
+def assemble(roots: list[Series], cell: int = 0) -> Program:
+    """The program that computes every root, its state from that cell on."""
     order = list(walk(roots))
     layout = _Layout(order, roots)
     for series in order:
         if series.operator is not None and series.digest not in layout.places:
             layout.place(series, series.operator)
-    layout.stack()
+    layout.stack(cell)
     return Program(
-        fields=tuple(series.name for series in layout.fields),
+        fields=tuple(column_name(series) for series in layout.fields),
         constants=tuple(cast("float", series.parameters[0]) for series in layout.constants),
         steps=tuple(layout.steps),
         departures=tuple(layout.departures),
@@ -128,12 +133,13 @@ class _Layout:
             if self.uses[each.digest] == 0 and each.operator is not None:
                 self.free.append(self.places[each.digest])
 
-    def stack(self) -> None:
+    def stack(self, cell: int) -> None:
         """Give every step its place in the state: the small ones first, side by side.
 
         A row then touches few lines of memory, and the counters of a long window lie in one
         line with its first cells.
         """
+        self.width = cell
         for k in sorted(range(len(self.steps)), key=lambda k: self.steps[k].cells > SMALL_CELLS):
             self.steps[k] = replace(self.steps[k], state_at=self.width)
             self.width += self.steps[k].cells

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 type Parameter = float | tuple[float, ...]
 
 FIELD_NAMES = ("open", "high", "low", "close", "volume", "day")
+COARSE = "on"
 _known: "WeakValueDictionary[bytes, Series]" = WeakValueDictionary()
 
 
@@ -35,6 +36,8 @@ class Series:
         raise TypeError("a series is built from fields, numbers and operators, not by hand")
 
     def __repr__(self) -> str:
+        if is_coarse(self):
+            return f"on({self.inputs[0]!r}, {self.parameters[0]}s)"
         if self.operator is None:
             return f"{self.parameters[0]:g}" if self.name == "constant" else self.name
         arguments = ", ".join([*map(repr, self.inputs), *(f"{p}" for p in self.parameters)])
@@ -133,6 +136,16 @@ def constant(value: float) -> Series:
     return _intern(None, "constant", (float(value),), (), 0)
 
 
+def coarse(series: Series, seconds: int) -> Series:
+    """The series over bars that long: to a plan a column, which it makes itself."""
+    return _intern(None, COARSE, (float(seconds),), (series,), 0)
+
+
+def is_coarse(series: Series) -> bool:
+    """Whether this is a series over coarser bars."""
+    return series.operator is None and series.name == COARSE
+
+
 def as_series(value: object) -> Series:
     """`value` itself, or the constant series of a number."""
     if isinstance(value, Series):
@@ -153,7 +166,10 @@ def node(
 
 
 def walk(roots: "list[Series]") -> Iterator[Series]:
-    """Every series that the roots are made of, each once, inputs before what uses them."""
+    """Every series that the roots are made of, each once, inputs before what uses them.
+
+    What is over coarser bars is one of them; what that is made of is not.
+    """
     seen: set[bytes] = set()
     stack = [(root, False) for root in reversed(roots)]
     while stack:
@@ -163,7 +179,8 @@ def walk(roots: "list[Series]") -> Iterator[Series]:
         elif series.digest not in seen:
             seen.add(series.digest)
             stack.append((series, True))
-            stack.extend((each, False) for each in reversed(series.inputs))
+            if series.operator is not None:
+                stack.extend((each, False) for each in reversed(series.inputs))
 
 
 def _apply(name: str, *arguments: object) -> Series:

@@ -17,16 +17,18 @@ ARGUMENTS = (
     "scratch",  # room for a copy of the cells
     "rows",
 )
+FORMING, FINAL, CHAINED = 0, 1, 2
+"""What a row is. A chained one is forming and goes on from the row before it, which is forming."""
 PREFETCH_ROWS = 12
 """How far ahead of its row a kernel asks for the state: a memory access takes many rows."""
 
-_FORMING = """\
+_FORMING = f"""\
         s = advance(state, places[row])
-        if final[row] == 0:
-            for cell in range(cells):
-                scratch[cell] = s[cell]
-            s = scratch
-        s[0] += 1.0"""
+        if final[row] != {FINAL}:
+            if final[row] == {FORMING}:
+                for cell in range(cells):
+                    scratch[cell] = s[cell]
+            s = scratch"""
 
 
 def loop_source(operator: Operator) -> str:
@@ -61,7 +63,7 @@ def _stateful(operator: Operator) -> list[str]:
         first, each = operator.ring
         lines.append(f"        soon = advance(state, places[row + {PREFETCH_ROWS // 2}])")
         lines.append(f"        prefetch(advance(soon, {first} + {each} * int(soon[1])))")
-    lines += _reads(operator)
+    lines += [*_reads(operator), _FORMING]
     if operator.missing is Missing.SKIP and operator.values:
         absent = " or ".join(f"x{k} != x{k}" for k in range(len(operator.values)))
         lines += [
@@ -69,7 +71,7 @@ def _stateful(operator: Operator) -> list[str]:
             f"            {results} = {empty}",
             "            continue",
         ]
-    lines += [_FORMING, f"        {results} = step(s, {_call(operator)})"]
+    lines += ["        s[0] += 1.0", f"        {results} = step(s, {_call(operator)})"]
     if operator.warmup is not nothing:
         lines += ["        if s[0] <= hidden:", f"            {results} = {empty}"]
     return lines

@@ -132,7 +132,7 @@ def _run_plan(place: int, plan: PlanProgram, rows: BarRows, state: ShardState) -
     """The plan's outputs, None where it is suspended: then its state alone goes on."""
     cells = state.plans[plan.name]
     final = None if rows.final.all() else rows.final
-    columns = plan.plan.run(cells.state, rows.slot, rows.columns, final)
+    columns = plan.plan.run(cells.state, rows.slot, rows.inputs(plan.plan.fields), final)
     spoken = {}
     for rule in plan.rules:
         status, ordinal = fire(

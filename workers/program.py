@@ -137,10 +137,12 @@ def _digest(payload: bytes) -> str:
 
 def _compile(name: str, settings: PlanSettings) -> PlanProgram:
     wanted: dict[str, str | Series] = dict(
-        settings.values if isinstance(settings.values, dict) else Plan.parse(settings.values).series
+        settings.values
+        if isinstance(settings.values, dict)
+        else Plan.parse(settings.values, settings.timeframe).series
     )
     rules = tuple(_rule(rule, given, wanted) for rule, given in settings.signals.items())
-    plan = Plan.parse(wanted)
+    plan = Plan.parse(wanted, settings.timeframe)
     for rule in rules:
         if rule.when not in plan.outputs:
             raise IndicatorError(f"signals.{rule.name}: wanted one condition, saw several outputs")
