@@ -136,7 +136,11 @@ class ShardMachine(RuleBasedStateMachine):
     def read_and_commit(self, name: str, count: int) -> None:
         model, worker = self.model, self.workers[name]
         batches = worker.log.read(worker.cursor, count=count)
-        waiting = model.after(worker.cursor)[:count]
+        waiting = model.after(worker.cursor)
+        if worker.cursor < model.cursor:  # it lost the shard: what was trimmed since is gone for it
+            kept = {EntryId.parse(name) for name, _ in self.client.xrange("ticks:{0}")}
+            waiting = [one for one in waiting if one in kept]
+        waiting = waiting[:count]
         rows = [
             EntryId(int(ms), int(seq))
             for batch in batches
