@@ -39,8 +39,8 @@ test: check ## Everything that proves the product, under 8 minutes on two cores
 	@$(BIN)/python -m workers.warm
 	@$(BIN)/python -m pytest --numprocesses $$(nproc) --dist worksteal $(ARGS)
 
-soak: $(READY) ## Chaos and fuzzing for minutes
-	@SOAK=1 $(BIN)/python -m pytest -m soak $(ARGS)
+soak: $(READY) ## Load, scaling and fuzzing for minutes
+	@$(BIN)/python -m pytest -m soak $(ARGS)
 	@$(BIN)/python -m tests.sandbox.fuzz --seconds 60
 
 bench: $(READY) ## Every speed claim, beside its peers in the same run

@@ -12,6 +12,7 @@ from workers.scaling import BusyRate, Demand, combine, total
 
 PACE_HALF_LIFE_ROWS = 50_000.0
 FULL_TURN_ROWS = 2_000.0  # rows of a turn when the shard is as busy as can be
+CLOCK_S = 1e-9  # no batch takes less than the clock can tell
 COST_FLOOR = 0.01  # busy seconds a second: what costs less is noise, and no reason to move a shard
 SPREAD_MIN = 0.05  # of the mean square: batches of one size say nothing about their fixed cost
 
@@ -28,7 +29,7 @@ class Pace:
 
     def observe(self, rows: int, busy_s: float) -> "Pace":
         """The pace after another batch; what is older than the half-life counts half."""
-        kept = 0.5 ** (rows / PACE_HALF_LIFE_ROWS)
+        kept, busy_s = 0.5 ** (rows / PACE_HALF_LIFE_ROWS), max(busy_s, CLOCK_S)
         return Pace(
             kept * self.batches + 1,
             kept * self.rows + rows,

@@ -40,9 +40,11 @@ def take_over(
     run = _resume(log, lease, snapshot, configured, settings, bench)
     log.open(run.state.symbols)
     log.forget_script_decisions(lease.cursor)
+    for name, reason in run.state.scripts.refused.items():
+        bench.refused(name, f"shard {lease.shard}: {reason}")
     try:
         broken = replay_decided(run, lease.cursor, settings, bench)
-        run.host.collect(run.state.scripts)
+        broken |= _collected(run) | run.state.scripts.refused
     finally:
         run.host.close()
     state = run.state
@@ -59,6 +61,16 @@ def take_over(
         log.add_deploy(lease.fence, PLANS, configured.payload)
     run.snapshot_entries = state.entries
     return run
+
+
+def _collected(run: ShardRun) -> dict[str, str]:
+    """Scripts whose state could not be had, and why: they say no more."""
+    failed = run.host.collect(run.state.scripts)
+    for name, reason in failed.items():
+        script = run.state.scripts.of[name]
+        script.status, script.reason = QUARANTINED, f"state: {reason}"
+        script.reset(None)
+    return failed
 
 
 def _resume(

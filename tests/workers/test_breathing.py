@@ -23,6 +23,9 @@ from tests.conftest import Server
 from tests.workers.fleet import Fleet, fleet, same_content, wait_until
 from workers.files import TickChunk
 
+# Minutes of real load with bounds on time: for `make soak`, on a machine with nothing else to do.
+pytestmark = pytest.mark.soak
+
 NOON_NS = 1_763_812_800_000_000_000
 SECOND_NS = 1_000_000_000
 NAMES = [f"SYM{number}" for number in range(40)]

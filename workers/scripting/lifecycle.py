@@ -26,6 +26,7 @@ def deploy(run: ShardRun, control: Control, settings: WorkerSettings, bench: Ben
     try:
         asked = opened(bench.trust, control.payload)
     except Untrusted as error:
+        run.state.scripts.refused[str(control.entry)] = str(error)
         bench.refused("", f"shard {run.shard}, entry {control.entry}: {error}")
         return
     scripts = run.state.scripts

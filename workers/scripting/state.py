@@ -14,7 +14,7 @@ from sandbox.graph import Declared, declared
 from sandbox.limits import Limits
 from streams.records import ZERO, EntryId
 from workers.scripting.access import allows
-from workers.scripting.deployment import Deployment, Trust, opened
+from workers.scripting.deployment import Deployment, Trust, Untrusted, opened
 
 SPEAKS, CUT, QUARANTINED = "speaks", "cut", "quarantined"
 LENGTH_BYTES: Final = 8
@@ -133,6 +133,7 @@ class Scripts:
     of: dict[str, ScriptState] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)  # newest that was obeyed, by script
     decided: EntryId = ZERO  # newest decision that is in force
+    refused: dict[str, str] = field(default_factory=dict)  # left out since it was loaded, and why
 
     def put(self, script: ScriptState) -> None:
         """Enter a script, in the place of one of its name."""
@@ -144,17 +145,29 @@ class Scripts:
 
     def save(self) -> bytes:
         """All of it."""
-        about = {"revisions": self.revisions, "decided": str(self.decided)}
+        about = {
+            "revisions": self.revisions,
+            "decided": str(self.decided),
+            "names": list(self.of),
+        }
         return pack([orjson.dumps(about), *(script.save() for script in self.of.values())])
 
     @classmethod
     def load(cls, blob: bytes, trust: Trust) -> Self:
-        """What `save` wrote. Raises: Untrusted, and ValueError or KeyError for other bytes."""
+        """What `save` wrote, without scripts that another key signed.
+
+        Raises: Untrusted where there are scripts and no key, ValueError, KeyError.
+        """
         head, *saved = unpack(blob)
         about: Mapping[str, Any] = orjson.loads(head)
         scripts = cls({}, dict(about["revisions"]), EntryId.parse(about["decided"]))
-        for one in saved:
-            scripts.put(ScriptState.load(one, trust))
+        for name, one in zip(about["names"], saved, strict=True):
+            try:
+                scripts.put(ScriptState.load(one, trust))
+            except Untrusted as error:
+                if trust.key is None:
+                    raise
+                scripts.refused[name] = str(error)
         return scripts
 
 

@@ -1,0 +1,183 @@
+"""What decides about scripts, without a worker: signatures, rights, rulings, saved state."""
+
+import numpy as np
+import pytest
+
+from indicators import Plan
+from sandbox.builder import build_graph
+from sandbox.limits import Limits
+from sandbox.results import Failure, Results
+from workers.scripting.access import refusal, within
+from workers.scripting.decisions import TRIAL_BARS, apply, fault, read_ruling, ruling, verdict
+from workers.scripting.deployment import Deployment, Trust, Untrusted, opened
+from workers.scripting.lifecycle import fits
+from workers.scripting.state import CUT, QUARANTINED, SPEAKS, Scripts, ScriptState
+from workers.settings import SettingsError, TenantSettings, load_settings
+
+KEY = b"0123456789abcdef"
+OURS = Trust(KEY, "fleet")
+GRAPH = build_graph(
+    lambda ta: {"up": ta.close > 10, "mean": ta.sma(ta.close, 2)},
+    nodes_max=10, params={}, outputs_max=4,
+)  # fmt: skip
+
+
+def a_deployment(**more: object) -> Deployment:
+    given = {
+        "fleet": "fleet", "name": "one", "revision": 1, "tenant": "desk", "plan": "core",
+        "symbols": ("A*",), "signals": ("up", "mean"), "source": "...",
+    }  # fmt: skip
+    return Deployment.model_validate({**given, **more})
+
+
+def a_script(**more: object) -> ScriptState:
+    made = a_deployment(**more)
+    return ScriptState.new(made, made.sealed(KEY))
+
+
+def test_only_the_key_for_this_fleet_opens_a_deployment() -> None:
+    sealed = a_deployment().sealed(KEY)
+    assert opened(OURS, sealed) == a_deployment()
+    for trust in (Trust(None, "fleet"), Trust(b"another key here", "fleet"), Trust(KEY, "other")):
+        with pytest.raises(Untrusted):
+            opened(trust, sealed)
+    for at in range(0, len(sealed), 7):
+        changed = sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]
+        with pytest.raises(Untrusted):
+            opened(OURS, changed)
+
+
+def test_a_version_is_named_by_its_content_alone() -> None:
+    assert a_deployment().digest == a_deployment(revision=9, fleet="other").digest
+    for change in ({"source": "x"}, {"plan": "p"}, {"params": {"n": 1}}, {"symbols": ("*",)}):
+        assert a_deployment().digest != a_deployment(**change).digest
+
+
+@pytest.mark.parametrize(
+    ("pattern", "allowed", "inside"),
+    [
+        ("BTC-USD", ["BTC-*"], True),
+        ("BTC-USD", ["ETH-*"], False),
+        ("A*", ["*"], True),
+        ("A*", ["A*"], True),
+        ("AB*", ["A*"], True),
+        ("A*", ["A?"], False),
+        ("*", ["A*", "B*"], False),
+        ("[AB]*", ["A*"], False),
+        ("A*", [], False),
+    ],
+)
+def test_a_pattern_is_within_only_what_surely_holds_all_of_it(
+    pattern: str, allowed: list[str], inside: bool
+) -> None:
+    assert within(pattern, allowed) is inside
+
+
+def test_nothing_is_allowed_that_no_pattern_names() -> None:
+    desk = TenantSettings(symbols=("A*",), plans=("core",), signals=("up", "mean"))
+    tenants = {"desk": desk}
+    assert refusal(a_deployment(), tenants, ["core"]) is None
+    assert refusal(a_deployment(graph=GRAPH, style="declarative"), tenants, ["core"]) is None
+    wrong = {
+        "tenant": {"tenant": "other"},
+        "plan": {"plan": "fast"},
+        "symbols": {"symbols": ("*",)},
+        "signals": {"signals": ("down",)},
+        "signals up": {"signals": ("mean",), "graph": GRAPH},
+        "limits": {"limits": {"batch_ms_max": 9_000}},
+    }
+    for word, change in wrong.items():
+        assert word in str(refusal(a_deployment(**change), tenants, ["core"])), change
+    assert refusal(a_deployment(), {"desk": TenantSettings()}, ["core"]) is not None
+    assert refusal(a_deployment(removed=True, tenant="other"), tenants, []) is not None
+
+
+def test_strikes_cut_and_then_quarantine_and_the_worst_at_once() -> None:
+    scripts, now_ms = Scripts(), 10**12
+    scripts.put(a_script())
+    for expected in (CUT, CUT, QUARANTINED):
+        script = scripts.of["one"]
+        made = verdict(script, "deadline", "deadline: slow", now_ms)
+        apply(scripts, read_ruling(made.model_dump_json().encode()) or made)
+        assert scripts.of["one"].status == expected
+        apply(scripts, ruling(script, "resume", "", now_ms)) if expected == CUT else None
+    assert "3 strikes" in scripts.of["one"].reason
+    assert verdict(a_script(), "forbidden", "open()", now_ms).action == "quarantine"
+    late = a_script()
+    late.strikes, late.struck_ms = 2, now_ms
+    assert verdict(late, "deadline", "", now_ms + 3_600_000).action == "cut"
+
+
+def test_an_error_counts_in_the_first_bars_alone_and_takes_the_version_back() -> None:
+    failed = Results(errors=(Failure(3, 7, "ZeroDivisionError"),), errors_total=1)
+    scripts, fresh, old = Scripts(), a_script(revision=2, source="new"), a_script()
+    assert "line 7" in fault(fresh, failed)
+    fresh.previous = old
+    scripts.put(fresh)
+    apply(scripts, verdict(fresh, failed.outcome, "line 7", 1))
+    assert scripts.of["one"] is old
+    assert old.status == SPEAKS
+    assert "taken back" in old.reason
+    old.bars = TRIAL_BARS
+    assert fault(old, failed) == ""
+    assert verdict(a_script(), "done", "", 1).action == "quarantine"
+
+
+def test_a_ruling_about_another_revision_changes_nothing() -> None:
+    scripts = Scripts()
+    scripts.put(a_script(revision=2))
+    apply(scripts, ruling(a_script(revision=1), "quarantine", "", 1))
+    assert scripts.of["one"].status == SPEAKS
+
+
+def test_saved_scripts_come_back_and_those_of_another_key_are_left_out() -> None:
+    scripts = Scripts()
+    graphed = a_script(name="graph", graph=GRAPH, style="declarative")
+    graphed.grow(3)
+    graphed.cells[:] = np.arange(graphed.cells.size).reshape(graphed.cells.shape)
+    graphed.levels["mean"][1] = 5.0
+    graphed.previous = a_script(name="graph")
+    counted = a_script()
+    counted.capsules, counted.bars, counted.feed = {4: b'{"state": 1}'}, 7, ("1m", 0)
+    for script in (graphed, counted):
+        scripts.put(script)
+    scripts.revisions = {"one": 1, "graph": 3}
+    saved = scripts.save()
+    loaded = Scripts.load(saved, OURS)
+    assert loaded.save() == saved
+    assert loaded.of["one"].capsules == counted.capsules
+    np.testing.assert_array_equal(loaded.of["graph"].cells, graphed.cells)
+    program = loaded.of["graph"].program
+    assert program is not None
+    assert isinstance(program[1], Plan)
+    stranger = Scripts.load(saved, Trust(b"another key here", "fleet"))
+    assert not stranger.of
+    assert set(stranger.refused) == {"one", "graph"}
+    assert stranger.revisions == scripts.revisions
+    with pytest.raises(Untrusted):
+        Scripts.load(saved, Trust(None, "fleet"))
+    with pytest.raises(ValueError, match="cut off"):
+        Scripts.load(saved[:-1], OURS)
+
+
+def test_state_is_carried_over_where_it_has_every_name_that_is_needed() -> None:
+    def capsule(state: bytes) -> bytes:
+        return b'{"state": ' + state + b"}"
+
+    assert fits(capsule(b'{"n": 0}'), capsule(b'{"n": 5, "more": 1}'))
+    assert fits(capsule(b"{}"), capsule(b'{"n": 5}'))
+    assert not fits(capsule(b'{"n": 0, "m": 0}'), capsule(b'{"n": 5}'))
+    assert not fits(capsule(b"[]"), capsule(b"{}"))
+
+
+def test_limits_of_a_tenant_and_the_key_are_checked_with_the_settings() -> None:
+    for scripts, word in (
+        ({"tenants": {"a": {"limits": {"batch_ms": 1}}}}, "batch_ms_max"),
+        ({"tenants": {"a": {"limits": {"batch_ms_max": 0}}}}, "positive"),
+    ):
+        with pytest.raises(SettingsError, match=word):
+            load_settings(None, {"scripts": scripts})
+    with pytest.raises(SettingsError, match="16 bytes"):
+        load_settings(None, {"scripts": {"key": "short"}}).scripts.signing_key()
+    assert load_settings(None, {}).scripts.signing_key() is None
+    assert Limits().batch_ms_max == 250
