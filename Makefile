@@ -33,6 +33,13 @@ format: $(READY) ## Format the code
 check: $(READY) ## ruff, mypy --strict, stale generated files
 	@echo "Checking style, types and generated files ..."
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/mypy && $(BIN)/python -m helm.generate --check
+	@$(BIN)/python -m indicators.reference --check docs/reference
+	@$(BIN)/python -m indicators.differences | cmp --silent - docs/differences.md || { echo "docs/differences.md is stale: run make docs" >&2; exit 1; }
+
+docs: $(READY) ## Write what is made from definitions: the reference with its plots, differences, the chart's README
+	@$(BIN)/python -m indicators.reference --write docs/reference
+	@$(BIN)/python -m indicators.differences > docs/differences.md
+	@$(BIN)/python -m helm.generate
 
 test: check ## Everything that proves the product, under 8 minutes on two cores
 	@echo "Testing: real servers, real processes (a few minutes; kernels compile the first time) ..."
@@ -55,4 +62,4 @@ image: ## Build the container image with whichever builder is there
 	    exec $$builder build -t signalfleet:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -1) .; \
 	  fi; done; echo "no docker, podman or buildah here" >&2; exit 1
 
-.PHONY: help setup demo format check test soak bench helm-check image
+.PHONY: help setup demo format check docs test soak bench helm-check image

@@ -1,6 +1,6 @@
 """The table of what differs from pandas-ta, read off the definitions' docstrings.
 
-`python -m indicators.differences` prints it; it is kept as docs/differences.md.
+`python -m indicators.differences` prints it; it is kept as docs/differences.md (`make docs`).
 """
 
 import sys
@@ -24,7 +24,7 @@ name of its own. For every indicator:
   ever after.
 * A series that is shorter than the warm-up gives missing values, where pandas-ta gives None.
 
-This table is made from the definitions: `python -m indicators.differences > docs/differences.md`.
+This table is made from the definitions by `make docs`.
 
 | indicator | category | what differs |
 |---|---|---|

@@ -37,9 +37,10 @@ class Deploy(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A columnar batch, still packed."""
+    """A columnar batch, still packed; `history` marks what happened before the fleet looked."""
 
     payload: bytes
+    history: bool = False
 
 
 type Content = Sequence[Tick | Malformed] | Clock | Deploy | Frame
@@ -90,8 +91,8 @@ FRAME, CLOCK, DEPLOY = "frame", "clock", "deploy"
 
 @codec(FRAME, lambda entry: b"frame" in entry)
 def read_frame(entry: Entry) -> Frame:
-    """One field with an Arrow IPC stream."""
-    return Frame(entry[b"frame"])
+    """One field with an Arrow IPC stream, and maybe one that says that it is history."""
+    return Frame(entry[b"frame"], b"history" in entry)
 
 
 @codec(DEPLOY, lambda entry: b"deploy" in entry)

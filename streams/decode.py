@@ -56,7 +56,7 @@ class Decoder:
                 run.entry_done(_skip(buffer, run))
             elif status == resp.BROKEN:
                 raise Unavailable("the reply is not a list of stream entries")
-            if run.control is not None:
+            if run.control is not None or run.history:
                 run.close()
         run.close()
         return tuple(run.done)
@@ -117,7 +117,9 @@ class Decoder:
                 run.add(entry, slot=CLOCK_SLOT, ts=ts, price=np.nan, size=0.0, key=0)
             case Deploy(kind, payload):
                 run.control = Control(entry, kind, payload)
-            case Frame(payload):
+            case Frame(payload, history):
+                if history:
+                    run.begin_history()
                 batch = open_frame(payload)
                 room_left = run.reserve(batch.num_rows)
                 rows, rejects = read_frame(batch, entry, self.symbols, self._slot, room_left)
@@ -187,6 +189,12 @@ class _Run:
         self.entries = self.bytes_in = 0
         self.rejects: list[Reject] = []
         self.control: Control | None = None
+        self.history = False
+
+    def begin_history(self) -> None:
+        """Let what follows be a batch of history, which ends with its entry."""
+        self.close()
+        self.history = True
 
     def advance(self, row: int, entries: int, size: int) -> None:
         """Take note of what the compiled parser consumed."""
@@ -234,6 +242,7 @@ class _Run:
                 tuple(self.rejects),
                 self.control,
                 self.bytes_in,
+                self.history,
             )
         )
         self._reset()

@@ -292,6 +292,18 @@ class FrameProducer(TickProducer):
         ]
 
 
+class HistoryProducer(FrameProducer):
+    """The same for what happened before: it moves the fleet's state, and nothing is published."""
+
+    def pack(self, rows: Iterable[Row]) -> list[dict[str, Any]]:
+        """Frames that are marked as history."""
+        return [{**fields, "history": "1"} for fields in super().pack(rows)]
+
+    def pack_columns(self, ticks: TickTable, rows: Ints) -> list[dict[str, Any]]:
+        """Frames that are marked as history."""
+        return [{**fields, "history": "1"} for fields in super().pack_columns(ticks, rows)]
+
+
 def plain_fields(
     symbol: str, price: float, size: float, ts: int | None, trade: str
 ) -> dict[str, Any]:

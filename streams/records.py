@@ -73,7 +73,8 @@ class Batch:
     """One contiguous run of a shard's log as columns, each of shape (rows,).
 
     A clock entry is a row with slot -1, its time in `ts` and NaN as price. `key` tells a trade
-    of an instrument from another (0 = the producer gave no id).
+    of an instrument from another (0 = the producer gave no id). All rows are `history`, which
+    moves state and is not published, or none is.
     """
 
     shard: str
@@ -89,6 +90,7 @@ class Batch:
     rejects: tuple[Reject, ...] = ()
     control: Control | None = None
     bytes_in: int = 0
+    history: bool = False
 
     @property
     def rows(self) -> int:

@@ -12,6 +12,7 @@ COMMANDS = {
     "worker": "workers.commands.worker",
     "up": "workers.commands.up",
     "feed": "workers.commands.feed",
+    "backfill": "workers.commands.backfill",
     "tail": "workers.commands.tail",
     "replay": "workers.commands.replay",
     "status": "workers.commands.status",

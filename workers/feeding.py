@@ -3,20 +3,17 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from streams.producer import FrameProducer, TickProducer
-from workers.files import Ints, TickChunk, read_ticks
+from streams.producer import TickProducer
+from workers.files import Ints, TickChunk
 
 NS_PER_S = 1_000_000_000
 PUSH_ROWS = 5_000  # at full speed: what is packed and sent at once
 PACED_NS = 20_000_000  # of wall time: ticks of so long are sent together
-
-type OnBytes = Callable[[int, int], None]
 
 
 class Fed(NamedTuple):
@@ -26,28 +23,19 @@ class Fed(NamedTuple):
     stopped: bool
 
 
-async def feed(
-    url: str,
-    files: Sequence[Path],
-    shards: int,
-    speed: float | None,
-    frames: bool,
-    on_bytes: OnBytes | None = None,
-    heeds: str | None = None,
+async def push(
+    producer: TickProducer, chunks: Iterable[TickChunk], speed: float | None = None
 ) -> Fed:
-    """Push every tick of the files, in order; SIGTERM stops between two pushes.
+    """Push every tick, in order, at `speed` times its pace; SIGTERM stops between two pushes.
 
-    It slows down while the fleet called `heeds` is under pressure.
     Raises: FileError, Unavailable when the server is away for longer than the producer retries.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ticks, pace = 0, _Pace(speed)
-    async with (FrameProducer if frames else TickProducer)(
-        url, shards=shards, heeds=heeds
-    ) as producer:
-        for chunk in read_ticks(files, on_bytes):
+    async with producer:
+        for chunk in chunks:
             for rows in _pieces(chunk, speed):
                 await pace.wait_for(int(chunk.ts[rows[0]]), stop)
                 if stop.is_set():

@@ -16,6 +16,7 @@ from indicators.dedupe import seen
 from streams.records import Batch, EntryId, Fields
 from streams.signals import Signal, as_json, signal_id, values_fields
 from workers.degrade import since
+from workers.history import History
 from workers.program import Feed, PlanProgram, Program, Rule
 from workers.rules import REVISED, STATUS, fire
 from workers.scripting.host import ScriptHost
@@ -88,7 +89,11 @@ def advance(
     said, output.scripts = run_scripts(
         state.scripts, run, state.symbols.names, host, len(program.plans)
     )
-    for part, row in _in_log_order([*run, *said]):
+    heard: list[PlanRows | ScriptRows] = [*run, *said]
+    if batch.history:
+        state.history.reach(slots, ts)
+        heard.clear()
+    for part, row in _in_log_order(heard, state.history):
         at = part.rows.row[row]
         cause = int(at if kept is None else kept[at])
         if isinstance(part, ScriptRows):
@@ -149,9 +154,12 @@ def _lists(
 
 
 def _in_log_order(
-    run: Sequence[PlanRows | ScriptRows],
+    run: Sequence[PlanRows | ScriptRows], history: History
 ) -> Iterator[tuple[PlanRows | ScriptRows, int]]:
-    """Every row of every plan and script, ordered by cause, then by plan: the same for any cut."""
+    """Every row that history does not cover, by cause, then by plan: the same for any cut.
+
+    Scripts come behind all plans.
+    """
     if not run:
         return
     sizes = [len(part.rows) for part in run]
@@ -159,7 +167,10 @@ def _in_log_order(
     part = np.repeat(np.arange(len(run)), sizes)
     place = np.repeat([part.place for part in run], sizes)
     row = np.concatenate([np.arange(size) for size in sizes])
-    for at in np.lexsort((row, place, cause)).tolist():
+    slot = np.concatenate([part.rows.slot for part in run])
+    close = np.concatenate([part.rows.ts for part in run])
+    order = np.lexsort((row, place, cause))
+    for at in order[~history.covers(slot, close)[order]].tolist():
         yield run[part[at]], int(row[at])
 
 

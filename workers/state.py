@@ -17,6 +17,7 @@ from streams.errors import StreamError
 from streams.records import ZERO, Batch, EntryId
 from streams.symbols import SymbolTable
 from workers.degrade import ShedState
+from workers.history import History
 from workers.program import Feed, PlanProgram, Program
 from workers.rules import CELLS
 from workers.scripting.deployment import NOBODY, Trust
@@ -26,7 +27,7 @@ MAGIC = b"SFS1"
 HEAD_BYTES = 16  # magic, size of what is packed, checksum
 CODEC = "zstd"
 SLOTS_MIN = 64
-CAPSULE_VERSION = 2
+CAPSULE_VERSION = 3
 
 
 class SnapshotError(Exception):
@@ -71,6 +72,7 @@ class ShardState:
     plans: dict[str, PlanState] = field(default_factory=dict)
     scripts: Scripts = field(default_factory=Scripts)
     shedding: ShedState = field(default_factory=ShedState)
+    history: History = field(default_factory=History)
 
     @classmethod
     def new(cls, program: Program, symbols: SymbolTable, dedupe_window: int) -> Self:
@@ -91,6 +93,7 @@ class ShardState:
     def grow(self) -> None:
         """Room for every instrument of the symbol table, doubling so that it is rarely needed."""
         wanted = len(self.symbols)
+        self.history.resize(wanted)
         for bars in self.bars.values():
             if bars.slots < wanted:
                 bars.resize(_capacity(wanted))
@@ -112,8 +115,7 @@ class ShardState:
     def save(self, program: Program) -> bytes:
         """A capsule: the program, and every array and counter, compressed and checksummed."""
         sections = [program.payload, self.symbols.save(), self.dedupe.save()]
-        sections.append(self.scripts.save())
-        sections.append(self.shedding.save())
+        sections += [self.scripts.save(), self.shedding.save(), self.history.save()]
         sections += [self.bars[feed].save() for feed in program.feeds]
         for plan in program.plans:
             cells = self.plans[plan.name]
@@ -151,6 +153,7 @@ class ShardState:
         )
         state.scripts = Scripts.load(next(sections), trust)
         state.shedding = ShedState.load(next(sections))
+        state.history = History.load(next(sections))
         for feed in program.feeds:
             state.bars[feed] = BarState.load(feed.spec, next(sections))
         for plan in program.plans:
@@ -163,7 +166,9 @@ class ShardState:
         return program, state
 
     def next_due_ns(self) -> int | None:
-        """Close of the open time bar that ends first, None while none is open."""
+        """Close of the open time bar that ends first; None while none is, or in history."""
+        if self.history.newest:
+            return None
         closes = [close for bars in self.bars.values() if (close := bars.next_close()) is not None]
         return min(closes, default=None)
 
@@ -171,6 +176,8 @@ class ShardState:
         """Stand behind the last entry of `batch`."""
         self.upto = batch.upto
         self.entries += batch.entries
+        if batch.rows:
+            self.history.newest = batch.history
         if applied_ts.size:
             self.newest_ts = max(self.newest_ts, int(applied_ts.max()))
 

@@ -299,3 +299,18 @@ def test_a_batch_ends_where_its_memory_does_and_no_frame_is_divided() -> None:
     assert all(batch.rows == 3000 * batch.entries <= 1 << 14 for batch in batches)
     ends = np.cumsum([batch.entries for batch in batches]) - 1
     assert [batch.upto.seq for batch in batches] == ends.tolist()
+
+
+@pytest.mark.parametrize("cut", [7, 1 << 20])
+def test_a_frame_of_history_is_a_batch_of_its_own_wherever_it_stands(cut: int) -> None:
+    tick = entry("1763823000000-0", flat(symbol="first", price=1, ts=T0))
+    frame = entry("1763823000000-1", [(b"frame", packed(columns())), (b"history", b"1")])
+    plain = entry("1763823000000-2", [(b"frame", packed(columns()))])
+    broken = entry("1763823000000-3", [(b"frame", b"no"), (b"history", b"1")])
+    batches = decode(tick, tick, frame, frame, plain, tick, broken, tick, cut=cut)
+    told = [(batch.entries, batch.rows, batch.history) for batch in batches]
+    assert told[:3] == [(2, 2, False), (1, ROWS, True), (1, ROWS, True)]
+    assert sum(rows for _, rows, history in told if not history) == ROWS + 4
+    assert sum(entries for entries, _, _ in told) == 8
+    assert told[-2:] == [(1, 0, True), (1, 1, False)]
+    assert [len(batch.rejects) for batch in batches][-2:] == [1, 0]

@@ -172,6 +172,16 @@ def test_a_late_tick_and_a_repeated_one_change_nothing_and_are_counted() -> None
     assert after.counts == {"applied": 3, "late": 1, "repeated": 1, "dead": 0, "shed": 0}
 
 
+def test_what_restarts_daily_and_what_looks_at_coarser_bars_runs_in_a_worker() -> None:
+    values = {"vwap": "vwap()", "slow": "ema(close, 2, on='10s')"}
+    program = Program({"daily": PlanSettings(timeframe="5s", values=values)})
+    rows = [(0, 5.0 * at, 10.0 + at, 0) for at in range(9)]
+    output = advance(program, a_state(program), a_batch(rows), now_ns=1)
+    last = orjson.loads(as_fields(output.values[-1])["data"])
+    assert last["vwap"] == pytest.approx(13.5)
+    assert last["slow"] is not None
+
+
 def test_a_damaged_capsule_is_refused() -> None:
     capsule = bytearray(a_state().save(PROGRAM))
     for broken in (capsule[:10], b"nothing", capsule[:-1] + bytes([capsule[-1] ^ 1])):

@@ -7,10 +7,12 @@ from pathlib import Path
 import click
 import orjson
 
+from streams.producer import FrameProducer, TickProducer
 from workers.commands.options import json_option, with_settings
 from workers.commands.progress import progress_of
 from workers.connection import served
-from workers.feeding import Fed, feed
+from workers.feeding import Fed, push
+from workers.files import read_ticks
 from workers.settings import Settings
 
 MAX = "max"
@@ -44,8 +46,13 @@ def command(
     started = time.monotonic()
     with served(settings.redis) as url, progress_of("feed") as tell:
         heeds = None if heedless else settings.name
+        producer = FrameProducer if form == "frame" else TickProducer
         fed = asyncio.run(
-            feed(url, files, settings.shards, _speed(speed), form == "frame", tell, heeds)
+            push(
+                producer(url, shards=settings.shards, heeds=heeds),
+                read_ticks(files, tell),
+                _speed(speed),
+            )
         )
     _report(fed, time.monotonic() - started, as_json)
 

@@ -103,7 +103,7 @@ def _rows(script: ScriptState, part: Seen, names: Sequence[str]) -> tuple[Bars, 
     bars = Bars(
         slots=rows.slot,
         ts=rows.ts,
-        columns=rows.columns,
+        columns=rows.inputs(() if script.program is None else script.program[1].fields),
         values={name: np.array(part.columns[name])[kept] for name in values},
         symbols={slot: names[slot] for slot in np.unique(rows.slot).tolist()},
     )
