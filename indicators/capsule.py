@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Buffer
 
 from indicators.errors import CapsuleError
 
@@ -14,14 +15,16 @@ _CHECKSUM = struct.Struct("<I")
 LEAST = _HEADER.size + _CHECKSUM.size
 
 
-def seal(digest: str, payload: bytes) -> bytes:
-    """The payload with what `unseal` checks."""
-    body = _HEADER.pack(MAGIC, VERSION, bytes.fromhex(digest), len(payload)) + payload
-    return body + _CHECKSUM.pack(zlib.crc32(body))
+def seal(digest: str, payload: Buffer) -> bytes:
+    """The payload with what `unseal` checks. Cost: one copy, one pass for the checksum."""
+    size = memoryview(payload).nbytes
+    header = _HEADER.pack(MAGIC, VERSION, bytes.fromhex(digest), size)
+    checksum = zlib.crc32(payload, zlib.crc32(header))
+    return b"".join((header, payload, _CHECKSUM.pack(checksum)))
 
 
-def unseal(digest: str, blob: bytes) -> bytes:
-    """The payload of a capsule; CapsuleError if it is damaged or another plan's."""
+def unseal(digest: str, blob: bytes) -> memoryview:
+    """The payload of a capsule, not copied; CapsuleError if it is damaged or another plan's."""
     if len(blob) < LEAST:
         raise CapsuleError(f"a capsule has {LEAST} bytes at least, this has {len(blob)}")
     magic, version, key, size = _HEADER.unpack_from(blob)
@@ -36,4 +39,4 @@ def unseal(digest: str, blob: bytes) -> bytes:
         )
     if key.hex() != digest:
         raise CapsuleError(f"the capsule is of plan {key.hex()[:12]}, wanted {digest[:12]}")
-    return blob[_HEADER.size : -_CHECKSUM.size]
+    return memoryview(blob)[_HEADER.size : -_CHECKSUM.size]

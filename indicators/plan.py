@@ -126,7 +126,7 @@ class Plan:
 
     def save(self, state: Numbers, slot: int) -> bytes:
         """One instrument's state as a capsule: its size depends on the plan alone."""
-        return seal(self.digest, state[slot].astype("<f8").tobytes())
+        return seal(self.digest, np.ascontiguousarray(state[slot], "<f8"))
 
     def load(self, state: Numbers, slot: int, blob: bytes) -> None:
         """Put a capsule into a slot. CapsuleError if damaged or another plan's."""
@@ -137,7 +137,7 @@ class Plan:
 
     def save_all(self, state: Numbers) -> bytes:
         """The state of every slot as one capsule."""
-        return seal(self.digest, np.ascontiguousarray(state, "<f8").tobytes())
+        return seal(self.digest, np.ascontiguousarray(state, "<f8"))
 
     def load_all(self, blob: bytes) -> Numbers:
         """A new state from such a capsule. CapsuleError if damaged or another plan's."""

@@ -14,7 +14,7 @@ from streams.records import Batch, EntryId
 from streams.symbols import SymbolTable
 from workers.processor import Output, advance
 from workers.program import Program
-from workers.settings import PlanSettings, RuleSettings
+from workers.settings import PlanSettings, RuleSettings, SettingsError
 from workers.state import ShardState, SnapshotError
 
 NOON_NS = 1_763_812_800_000_000_000
@@ -35,7 +35,10 @@ PROGRAM = Program(
             },
         ),
         "forming": PlanSettings(
-            timeframe="10s", emit="2s", values={"c": "close"}, signals={"rise": "close > open"}
+            timeframe="10s",
+            emit="2s",
+            values={"c": "close", "slow": "sma(close, 2, on='20s')"},
+            signals={"rise": "close > open"},
         ),
     }
 )
@@ -193,3 +196,31 @@ def test_a_program_is_its_settings_and_has_one_digest_for_them() -> None:
     other = Program({**PROGRAM.settings, "more": PlanSettings(values={"c": "close"})})
     assert other.digest != PROGRAM.digest
     assert other.plans[0].digest == PROGRAM.plans[0].digest
+
+
+def test_a_plan_reads_the_last_closed_bar_of_a_coarser_timeframe() -> None:
+    settings = PlanSettings(
+        timeframe="1m",
+        emit="forming",
+        values={"now": "close", "slow": "sma(close, 1, on='5m')", "vwap": "vwap()"},
+    )
+    program = Program({"slow": settings})
+    minutes = [(0, 60.0 * minute + 30, 100.0 + minute, 0) for minute in range(12)]
+    output = advance(program, a_state(program), a_batch([*minutes, (-1, 720.0, 0.0, 0)]), now_ns=7)
+    said = [as_fields(entry) for entry in output.values]
+    minute_ns = 60 * SECOND_NS
+    data = [orjson.loads(each["data"]) for each in said]
+    seen = {
+        (each["status"], (int(each["ts"]) - NOON_NS) // minute_ns): row["slow"]
+        for each, row in zip(said, data, strict=True)
+    }
+    for status in ("final", "forming"):  # a forming row says what it would be if it closed now
+        got = [seen[status, minute] for minute in range(1, 13)]
+        assert got == [None] * 4 + [104.0] * 5 + [109.0] * 3
+    assert all(row["vwap"] is not None for row in data)
+
+
+def test_a_timeframe_that_does_not_fit_its_plan_is_named() -> None:
+    given = PlanSettings(timeframe="2m", values={"slow": "rsi(on='5m')"})
+    with pytest.raises(SettingsError, match=r"plans\.slow.*not a multiple of .* '2m'"):
+        Program({"slow": given})

@@ -1,0 +1,5 @@
+"""Writes the golden capsules; see the package's docstring for when."""
+
+from tests.indicators.test_golden import write
+
+write()
