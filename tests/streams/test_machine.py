@@ -138,7 +138,7 @@ class ShardMachine(RuleBasedStateMachine):
         batches = worker.log.read(worker.cursor, count=count)
         waiting = model.after(worker.cursor)
         if worker.cursor < model.cursor:  # it lost the shard: what was trimmed since is gone for it
-            kept = {EntryId.parse(name) for name, _ in self.client.xrange("ticks:{0}")}
+            kept = {EntryId.parse(name) for name, _ in self.raw.xrange("ticks:{0}")}
             waiting = [one for one in waiting if one in kept]
         waiting = waiting[:count]
         rows = [
