@@ -42,6 +42,12 @@ def folder(tmp_path: Path, server: Server) -> Path:
     return tmp_path
 
 
+def reads(server: Server) -> bool:
+    """Whether some client waits for entries."""
+    with server.client() as client:
+        return any(one["cmd"] == "xread" for one in client.client_list())
+
+
 def test_the_two_commands_are_targets_of_the_makefile() -> None:
     targets = re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     assert COMMANDS[:2] == ["make demo", "make test"]
@@ -60,7 +66,9 @@ def test_make_demo_ends_with_a_summary_that_says_nothing_was_lost() -> None:
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("fleet ")])
-def test_a_command_of_the_readme_works_as_written(command: str, folder: Path) -> None:
+def test_a_command_of_the_readme_works_as_written(
+    command: str, folder: Path, server: Server
+) -> None:
     words = [sys.executable, "-m", "workers", *shlex.split(command)[1:]]
     environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "", "FLEET_HTTP__PORT": "0"}
     if not command.startswith(FOLLOWS):
@@ -75,8 +83,8 @@ def test_a_command_of_the_readme_works_as_written(command: str, folder: Path) ->
         if command.startswith("fleet worker"):
             wait_until(lambda: "shard taken" in (folder / "log").read_text(), "it owns shards")
         else:
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(timeout=2)  # it follows: for so long it must not end by itself
+            wait_until(lambda: reads(server), "it waits for what comes")
+            assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0, (folder / "log").read_text()
     finally:
