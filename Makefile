@@ -51,7 +51,7 @@ soak: $(READY) ## Load, scaling and fuzzing for minutes
 	@$(BIN)/python -m tests.sandbox.fuzz --seconds 60
 
 bench: $(READY) ## Every speed claim, beside its peers in the same run
-	@for bench in engine catalogue bars streams fleet simulation; do echo "== $$bench"; $(BIN)/python -m benchmarks.$$bench $(ARGS) || exit 1; done
+	@for bench in engine catalogue bars streams fleet simulation sandbox; do echo "== $$bench"; $(BIN)/python -m benchmarks.$$bench $(ARGS) || exit 1; done
 
 helm-check: $(READY) ## Lint, render and validate the chart
 	@$(BIN)/python -m helm.generate --check && $(BIN)/python -m pytest tests/helm $(ARGS)
