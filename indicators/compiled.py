@@ -4,6 +4,10 @@ from collections.abc import Callable
 
 from numba import njit
 
+from indicators import cache
+
+cache.install()  # here too: whichever module of this package is the first to compile
+
 
 def compiled[F: Callable[..., object]](function: F) -> F:
     """`function` as machine code, kept on disk; a second process compiles nothing."""
