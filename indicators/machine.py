@@ -11,8 +11,8 @@ from numba.core.extending import intrinsic
 from indicators.kernels import advance
 from indicators.template import CHAINED, PREFETCH_ROWS
 
-BLOCK_ROWS = 64
-"""Rows that pass through the whole program together: scratch columns then stay in cache."""
+BLOCK_ROWS_LEAST, BLOCK_ROWS_MOST, BLOCK_NUMBERS = 64, 256, 8_192
+"""Rows that pass through the whole program together: so many that scratch stays in cache."""
 ADDRESS, OPERANDS, PARAMETERS, STATE, CELLS = range(5)
 """Columns of a program's instructions."""
 AFTER, COLUMN, OUTPUT = range(3)
@@ -108,7 +108,8 @@ def execute(
             return row
     fields, width = columns.shape[0], state.shape[1]
     registers, cells_max = sizes[0], sizes[1]
-    stride = max(1, min(rows, BLOCK_ROWS))
+    block = min(max(BLOCK_NUMBERS // max(registers, 1), BLOCK_ROWS_LEAST), BLOCK_ROWS_MOST)
+    stride = max(1, min(rows, block))
     scratch = np.empty(registers * stride + cells_max)
     states = np.empty(stride + PREFETCH_ROWS, np.int64)
     for k in range(constants.size):
