@@ -5,7 +5,7 @@ together with the next read. Shards come and go through a queue; a shard is only
 by the thread that holds it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -18,11 +18,10 @@ from streams import deadletter
 from streams.errors import StreamError, Unavailable
 from streams.records import Batch, Commit, EntryId, Exchange, Keep, Snapshot
 from streams.wire import Wire
+from workers.accounts import Accounts, total
 from workers.backoff import Backoff
 from workers.clock import due_clock
 from workers.memory import free_bytes
-from workers.meter import Meter
-from workers.metrics import Metrics
 from workers.pressure import ReadSize, entries_max, rows_max
 from workers.processor import advance
 from workers.run import ShardRun
@@ -72,7 +71,7 @@ class DataPlane:
         self,
         settings: Settings,
         wire: Wire,
-        metrics: Metrics,
+        accounts: Accounts,
         background: Executor,
         keeper: ScriptKeeper,
         shedder: Shedder,
@@ -83,12 +82,11 @@ class DataPlane:
         self._runs: dict[str, ShardRun] = {}
         self._settings = settings
         self._wire = wire
-        self._metrics = metrics
+        self.accounts = accounts
         self._background = background
         self._keeper = keeper
         self._on_gone = on_gone
         self._backoff = Backoff()
-        self.meters: dict[str, Meter] = {}
         self._memory_bytes, self._looked_at = free_bytes(), monotonic()
         self.caught_up = True  # whether the last read came back with less than was asked for
 
@@ -113,11 +111,7 @@ class DataPlane:
         if isinstance(command, Take):
             run = command.run
             self._runs[run.shard] = run
-            if run.shard not in self.meters:
-                moved = run.lease.previous == run.lease.owner  # it was handed to us
-                self.meters[run.shard] = Meter(
-                    run.state, moved_ms=time_ns() // NS_PER_MS if moved else 0
-                )
+            self.accounts.open(run)
             self._wire.open(run.shard, run.state.symbols)
         elif command.shard in self._runs:
             self._runs[command.shard].successor = command.successor
@@ -150,14 +144,14 @@ class DataPlane:
             if run.shard in self._runs:
                 batches = exchange.batches.get(run.shard, ())
                 if not batches and run.reads:
-                    self.meters[run.shard].oldest_ms = 0
+                    self.accounts.idle(run.shard)
                 self._guarded(run, batches, min(elapsed, SILENCE_S_MAX), row_s)
 
     def _entries_max(self) -> int:
         """How many entries to ask of each shard: what a turn can do, and memory can hold."""
         if monotonic() - self._looked_at > LOOK_S:
             self._memory_bytes, self._looked_at = free_bytes(), monotonic()
-        meters = self.meters.values()
+        meters = self.accounts.meters.values()
         slowest = min((per_s for meter in meters if (per_s := meter.pace.per_s)), default=None)
         fullest = max((meter.rows_per_entry for meter in meters), default=1.0)
         rows = rows_max(slowest, self._memory_bytes // max(1, len(self._runs)), READ_SIZE)
@@ -166,7 +160,7 @@ class DataPlane:
     def _wait_for_server(self, error: Unavailable) -> None:
         pause_s = self._backoff.next_s()
         logger.warning("server away", reason=str(error), retry_s=round(pause_s, 3))
-        self._metrics.reconnects.inc()
+        self.accounts.metrics.reconnects.inc()
         for run in self._runs.values():
             run.silence_s = 0.0
         Event().wait(pause_s)
@@ -181,18 +175,7 @@ class DataPlane:
                 continue
             self._runs[commit.shard].pending = None
             done.append(commit)
-        self._count(done, monotonic() - sent_at)
-
-    def _count(self, commits: Sequence[Commit], took_s: float) -> None:
-        """Take note of what was published: once a turn, not once a shard."""
-        if not commits:
-            return
-        metrics = self._metrics
-        metrics.commits_done.inc(len(commits))
-        metrics.count(_total(commit.counts for commit in commits))
-        metrics.signals.inc(sum(len(commit.signals) for commit in commits))
-        metrics.values.inc(sum(len(commit.values) for commit in commits))
-        metrics.commit_seconds.observe(took_s)
+        self.accounts.committed(done, monotonic() - sent_at)
 
     def _guarded(
         self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float, row_s: float
@@ -231,7 +214,7 @@ class DataPlane:
             self._tick_clock(run)
 
     def _weigh(self, run: ShardRun) -> None:
-        now, meter = monotonic(), self.meters[run.shard]
+        now, meter = monotonic(), self.accounts.meters[run.shard]
         if now >= run.weigh_at:
             run.weigh_at = now + WEIGH_S
             self._shedder.weigh(run, meter.event_lag_s(time_ns() // NS_PER_MS))
@@ -258,25 +241,20 @@ class DataPlane:
             deadletters=[
                 deadletter.encode(reject) for batch in batches for reject in batch.rejects
             ],
-            counts=_total(output.counts for output in outputs),
+            counts=total(output.counts for output in outputs),
             seq=seq,
             seq_values=seq_values,
             keeps=self._keeps(run, now_ns // NS_PER_MS),
         )
         run.control = batches[-1].control
-        for output in outputs:
-            self._metrics.count_shed(output.shed.forming, output.shed.plans)
-        self._metrics.bars.inc(sum(output.bars for output in outputs))
-        self._metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
-        compute_s = monotonic() - started
-        busy_s = compute_s + row_s * sum(batch.rows for batch in batches)
-        self.meters[run.shard].count(batches, busy_s)
-        self._metrics.busy.inc(busy_s)
-        self._metrics.compute_seconds.observe(compute_s)
-        if batches[0].rows:
-            self.meters[run.shard].oldest_ms = int(batches[0].entry_ms[0])
-            waited_ms = now_ns // NS_PER_MS - int(batches[0].entry_ms[0])
-            self._metrics.queue_seconds.observe(max(waited_ms, 0) / MS_PER_S)
+        self.accounts.processed(
+            run.shard,
+            batches,
+            outputs,
+            began_ns=now_ns,
+            compute_s=monotonic() - started,
+            row_s=row_s,
+        )
 
     def _keeps(self, run: ShardRun, now_ms: int) -> Sequence[Keep]:
         """What bounds the outputs now and then: trimming costs, and need not be exact."""
@@ -301,7 +279,7 @@ class DataPlane:
         if clock_ns is not None and clock_ns > run.clock_ns:
             run.log.add_clock(run.lease.fence, clock_ns)
             run.clock_ns = clock_ns
-            self._metrics.clocks.inc()
+            self.accounts.metrics.clocks.inc()
 
     def _snapshot_if_due(self, run: ShardRun) -> None:
         """Hand a capsule to the background: the copy is ours, the upload is not."""
@@ -317,10 +295,9 @@ class DataPlane:
 
     def _upload(self, run: ShardRun, capsule: Snapshot) -> None:
         try:
-            with self._metrics.snapshot_seconds.time():
+            with self.accounts.metrics.snapshot_seconds.time():
                 run.log.save_snapshot(run.lease.fence, capsule)
-            if run.shard in self.meters:
-                self.meters[run.shard].snapshot_at = monotonic()
+            self.accounts.snapshotted(run.shard)
             run.log.trim(
                 run.lease.fence, retention_ms=int(self._settings.retention.ticks_s * MS_PER_S)
             )
@@ -344,7 +321,7 @@ class DataPlane:
         except Exception as error:
             logger.exception("deployment failed", shard=run.shard)
             self._keeper.forget(run)
-            self.meters.pop(run.shard, None)
+            self.accounts.close(run.shard)
             self._on_gone(run.shard, not isinstance(error, StreamError))
         else:
             run.control = None
@@ -364,14 +341,13 @@ class DataPlane:
     def _lose(self, run: ShardRun, error: Exception) -> None:
         """Drop a shard whose lease or state is no longer ours."""
         self._forget(run)
-        self._metrics.commits.labels(result=type(error).__name__.lower()).inc()
+        self.accounts.lost(error)
         logger.warning("shard lost", shard=run.shard, reason=str(error))
         self._on_gone(run.shard, not isinstance(error, StreamError))
 
     def _forget(self, run: ShardRun) -> None:
         del self._runs[run.shard]
-        self.meters.pop(run.shard, None)
-        self._metrics.forget(run.shard)
+        self.accounts.close(run.shard)
         self._wire.shut(run.shard)
         self._keeper.forget(run)
 
@@ -380,11 +356,3 @@ def _up_to_control(batches: Sequence[Batch]) -> Sequence[Batch]:
     """The batches up to the first deployment: what follows it is read again, under it."""
     ends = (number for number, batch in enumerate(batches, start=1) if batch.control is not None)
     return batches[: next(ends, len(batches))]
-
-
-def _total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for counts in parts:
-        for name, count in counts.items():
-            total[name] = total.get(name, 0) + count
-    return total

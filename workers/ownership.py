@@ -18,6 +18,7 @@ from streams.keys import Keys
 from streams.log import ShardLog, renew_all
 from streams.records import Lease
 from streams.wire import Wire
+from workers.accounts import Accounts
 from workers.backoff import Backoff
 from workers.bell import Bell, Released
 from workers.dataplane import DataPlane, Give, Take
@@ -70,7 +71,7 @@ class Ownership:
         self.plane = DataPlane(
             settings,
             Wire(link, keys, shards=settings.shards),
-            metrics,
+            Accounts(metrics),
             background,
             keeper,
             Shedder(link, keys, settings.shedding, settings.worker),
@@ -79,7 +80,7 @@ class Ownership:
         self._settings, self._link, self._keys = settings, link, keys
         self._program, self._metrics, self._background = program, metrics, background
         self._shards = [*map(str, range(settings.shards)), *settings.sources]
-        self.observer = Observer(settings, name, link, keys, metrics, self.plane.meters)
+        self.observer = Observer(settings, name, link, keys, metrics, self.plane.accounts.meters)
         balance = settings.balance
         self._policy = StealPolicy(
             behind_s=balance.behind_s, room_s=balance.room_s, window_s=balance.window_s

@@ -17,6 +17,7 @@ from streams.keys import Keys
 from streams.log import ShardLog
 from streams.signals import Signal, Values
 from streams.wire import Wire
+from workers.accounts import Accounts
 from workers.dataplane import DataPlane, Give, Take
 from workers.errors import FleetError
 from workers.metrics import Metrics
@@ -113,7 +114,7 @@ def _owner(link: Link, keys: Keys, settings: Settings, source: str) -> Iterator[
         plane = DataPlane(
             settings,
             Wire(link, keys, shards=settings.shards),
-            metrics,
+            Accounts(metrics),
             background,
             keeper,
             Shedder(link, keys, settings.shedding, settings.worker),
