@@ -27,6 +27,7 @@ KINDS = {
     "t": kernels.tick_bars,
     "v": kernels.volume_bars,
 }
+NOTHING = (np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.bool_))
 STEP_MAX = 10**12  # ticks or units of size; far above any real bar, far below 2**53
 FLAT_BARS_MAX = 10_000
 EXAMPLES = "such as 1s, 15s, 1m, 4h, 1d (time), 100t (ticks), 1000v (volume)"
@@ -296,11 +297,20 @@ def _run(spec: BarSpec, cells: Cells, ticks: Ticks, rule: Rule) -> BarRows:
         if done.row == rows:
             break
         sink = _grown(sink, done)
+    if not done.bars:
+        return _no_bars(late)
     row, slot, ts, count = sink.ints[:, : done.bars]
     opened, high, low, close, volume = sink.floats[:, : done.bars]
     final, partial = sink.flags[:, : done.bars]
     return BarRows(
         *(row, slot, ts, opened, high, low, close, volume, count, final, partial), late=late
+    )
+
+
+def _no_bars(late: Bools) -> BarRows:
+    ints, floats, bools = NOTHING
+    return BarRows(
+        *(ints, ints, ints), *(floats, floats, floats, floats, floats), *(ints, bools, bools), late
     )
 
 

@@ -153,6 +153,8 @@ class ShedState:
 
 def since(before: Shed, after: Shed) -> Shed:
     """What was given up between two counts of one tier."""
+    if after is before:
+        return Shed()
     return replace(
         after,
         forming=after.forming - before.forming,

@@ -7,6 +7,7 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
+from indicators.compiled import compiled
 from streams.ahead import Ahead
 from streams.records import Batch
 from workers.load import Pace, ShardLoad
@@ -46,11 +47,9 @@ class Meter:
         self.rows += rows
         self.entries += sum(batch.entries for batch in batches)
         self.pace = self.pace.observe(rows, busy_s)
+        self._room(len(self.state.symbols))
         for batch in batches:
-            slots = batch.slot[batch.slot >= 0]
-            if slots.size:
-                self._room(int(slots.max()) + 1)
-                np.add.at(self.counts, slots, 1.0)
+            tally(self.counts, batch.slot)
 
     def _room(self, slots: int) -> None:
         if self.counts.size < slots:
@@ -117,6 +116,14 @@ class Meter:
         share = float(counts[slot]) / rows
         counts *= HOT_DECAY
         return names[slot], round(share, 3)
+
+
+@compiled
+def tally(counts: NDArray[np.float64], slots: NDArray[np.int64]) -> None:
+    """Count the rows of each slot; a clock row has none."""
+    for slot in slots:
+        if slot >= 0:
+            counts[slot] += 1.0
 
 
 def loads(meters: Mapping[str, Meter], wall_ms: int) -> dict[str, ShardLoad]:

@@ -108,7 +108,8 @@ def advance(
         "dead": sum(reject.rows for reject in batch.rejects),
         "shed": dropped,
     }
-    state.shedding.shed += Shed(ticks=dropped)
+    if dropped:
+        state.shedding.shed += Shed(ticks=dropped)
     output.shed = since(before, state.shedding.shed)
     state.move(batch, ts[is_tick])
     return output

@@ -14,6 +14,7 @@ from indicators.kernels import address
 from streams.decode import warm as warm_parser
 from streams.records import Batch, EntryId
 from streams.symbols import SymbolTable
+from workers.meter import Meter
 from workers.processor import advance
 from workers.program import Program
 from workers.settings import PlanSettings
@@ -32,6 +33,7 @@ def warm(program: Program) -> float:
     warm_parser()
     state.symbols.add(b"WARM")
     advance(program, state, _ticks(), now_ns=0)
+    Meter(state).count([_ticks()], busy_s=1.0)
     ShardState.load(state.save(program), symbols_max=16)
     return monotonic() - started
 
