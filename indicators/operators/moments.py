@@ -32,7 +32,7 @@ def rolling_variance(s: State, x: Value, window: Window, freedom: Freedom) -> fl
     here = VARIANCE_RING + 2 * head
     count = head + 1.0
     if head == 0:
-        mean, spread = x, 0.0
+        mean, spread = x, x - x  # zero, or missing where the value is
     else:
         gap = x - s[MEAN]
         mean = s[MEAN] + gap / count
@@ -98,7 +98,8 @@ def rolling_moments(s: State, x: Value, window: Window) -> tuple[float, float, f
     x = finite(x)
     here = MOMENT_RING + 4 * head
     if head == 0:
-        mean, second, third, fourth = x, 0.0, 0.0, 0.0
+        zero = x - x  # or missing where the value is
+        mean, second, third, fourth = x, zero, zero, zero
     else:
         mean, second, third, fourth = join(
             head, s[MEAN], s[SQUARES], s[CUBES], s[FOURTHS], 1.0, x, 0.0, 0.0, 0.0

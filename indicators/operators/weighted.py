@@ -85,7 +85,8 @@ def rolling_line(s: State, x: Value, window: Window) -> tuple[float, float, floa
     here = LINE_RING + 3 * head
     count = head + 1.0
     if head == 0:
-        mean, joint, spread = x, 0.0, 0.0
+        zero = x - x  # or missing where the value is
+        mean, joint, spread = x, zero, zero
     else:
         gap = x - s[MEAN]
         share = head / count

@@ -177,14 +177,18 @@ def test_a_wild_tick_that_has_left_the_window_leaves_no_trace(name: str) -> None
     assert not same_bits(calm[WILD_ROW : WILD_ROW + 20], shaken[WILD_ROW : WILD_ROW + 20])
 
 
+@pytest.mark.parametrize("window", [1, 7])
 @pytest.mark.parametrize("gap", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", ORACLES)
-def test_a_missing_or_infinite_value_hides_just_its_own_windows(name: str, gap: float) -> None:
+def test_a_missing_or_infinite_value_hides_just_its_own_windows(
+    name: str, gap: float, window: int
+) -> None:
     build, _, _ = ORACLES[name]
     x = walk(100.0, 200)
     x[100] = gap
-    got = values(build(7), x)
-    assert np.flatnonzero(np.isnan(got)).tolist() == [*range(6), *range(100, 107)]
+    got = values(build(window), x)
+    hidden = [*range(window - 1), *range(100, 100 + window)]
+    assert np.flatnonzero(np.isnan(got)).tolist() == hidden
 
 
 @pytest.mark.parametrize("name", ORACLES)
