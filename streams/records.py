@@ -186,10 +186,13 @@ class Exchange:
     `batches` holds, for each shard with news, its batches in order; `lost` the shards whose
     commit was refused and why (their batches are left out); `repeated` counts commits that the
     server had already done. `waited_s` of the round trip went by until there was something to
-    read: the rest was work.
+    read: the rest was work. `settled_at` and `read_at` are moments of the monotonic clock: the
+    replies to all commits were in, what was read began to come in.
     """
 
     batches: Mapping[str, tuple[Batch, ...]]
     lost: Mapping[str, StreamError]
     repeated: int
     waited_s: float = 0.0
+    settled_at: float = 0.0
+    read_at: float = 0.0

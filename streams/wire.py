@@ -110,10 +110,10 @@ class Wire:
         asked = time.monotonic()
         if cursors:
             line.buffer.await_some()
-        waited_s = time.monotonic() - asked
+        read_at = time.monotonic()
         batches = self._read_reply(line.buffer, cursors, lost) if cursors else {}
         kept = {shard: got for shard, got in batches.items() if shard not in lost}
-        return Exchange(kept, lost, repeated, waited_s)
+        return Exchange(kept, lost, repeated, read_at - asked, asked, read_at)
 
     def _exchange_clustered(
         self,
@@ -132,12 +132,13 @@ class Wire:
             self._commit_reply(line.buffer, commit, lost)
             for line, commit in zip(lines, commits, strict=True)
         )
-        waited_s = 0.0
+        settled_at, waited_s = time.monotonic(), 0.0
         while True:
+            read_at = time.monotonic()
             batches = self._look(cursors, count, lost)
             if batches or not cursors or time.monotonic() >= deadline:
                 kept = {shard: got for shard, got in batches.items() if shard not in lost}
-                return Exchange(kept, lost, repeated, waited_s)
+                return Exchange(kept, lost, repeated, waited_s, settled_at, read_at)
             time.sleep(POLL_S)
             waited_s += POLL_S
 

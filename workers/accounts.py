@@ -2,15 +2,33 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic, time_ns
+from typing import NamedTuple
 
-from streams.records import Batch, Commit
+from streams.records import Batch, Commit, Exchange
+from workers.latency import NS_PER_S, Passage, first_tick
 from workers.meter import Meter
 from workers.metrics import Metrics
 from workers.processor import Output
 from workers.run import ShardRun
 
 NS_PER_MS = 1_000_000
-MS_PER_S = 1_000
+
+
+class UnderWay(NamedTuple):
+    """The first tick of what a shard has processed and not yet committed."""
+
+    event_ns: int
+    entry_ns: int
+    read_ns: int
+    read_at: float  # the same moment by the monotonic clock
+
+    def passage(self, sent_at: float, done_at: float) -> Passage:
+        """Its whole way."""
+        return Passage.of(
+            *(self.event_ns, self.entry_ns, self.read_ns),
+            compute_s=sent_at - self.read_at,
+            commit_s=done_at - sent_at,
+        )
 
 
 class Accounts:
@@ -22,6 +40,9 @@ class Accounts:
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
         self.meters: dict[str, Meter] = {}
+        self._read_at, self._read_ns, self._row_s = 0.0, 0, 0.0
+        self._sent_at: float | None = None
+        self._under_way: dict[str, UnderWay] = {}
 
     def open(self, run: ShardRun) -> None:
         """Meter a shard from now on; one that only obeyed a deployment keeps its meter."""
@@ -34,6 +55,7 @@ class Accounts:
     def close(self, shard: str) -> None:
         """No series and no meter of the shard may stay behind."""
         self.meters.pop(shard, None)
+        self._under_way.pop(shard, None)
         self.metrics.forget(shard)
 
     def lost(self, error: Exception) -> None:
@@ -49,8 +71,39 @@ class Accounts:
         if shard in self.meters:
             self.meters[shard].snapshot_at = monotonic()
 
-    def committed(self, commits: Sequence[Commit], took_s: float) -> None:
+    def read(self, exchange: Exchange, elapsed_s: float) -> None:
+        """A turn's round trip is done: what follows is of the batches that it brought."""
+        rows = sum(batch.rows for batches in exchange.batches.values() for batch in batches)
+        self._row_s = max(0.0, elapsed_s - exchange.waited_s) / rows if rows else 0.0
+        self._read_at = exchange.read_at
+        self._read_ns = time_ns() - round((monotonic() - exchange.read_at) * NS_PER_S)
+
+    def processed(
+        self, shard: str, batches: Sequence[Batch], outputs: Sequence[Output], compute_s: float
+    ) -> None:
+        """Take note of the batches of a turn that were processed, and are yet to be committed."""
+        metrics, meter = self.metrics, self.meters[shard]
+        for output in outputs:
+            metrics.count_shed(output.shed.forming, output.shed.plans)
+        metrics.bars.inc(sum(output.bars for output in outputs))
+        metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
+        busy_s = compute_s + self._row_s * sum(batch.rows for batch in batches)
+        meter.count(batches, busy_s)
+        metrics.busy.inc(busy_s)
+        if batches[0].rows:
+            meter.oldest_ms = int(batches[0].entry_ms[0])
+        tick = first_tick(batches)
+        if tick is not None:
+            self._under_way[shard] = UnderWay(*tick, self._read_ns, self._read_at)
+
+    def sending(self, at: float) -> None:
+        """Commits go out; what is sent again was sent when it was sent first."""
+        if self._sent_at is None:
+            self._sent_at = at
+
+    def committed(self, commits: Sequence[Commit], at: float) -> None:
         """Take note of what was published: once a turn, not once a shard."""
+        sent_at, self._sent_at = self._sent_at, None
         if not commits:
             return
         metrics = self.metrics
@@ -58,35 +111,11 @@ class Accounts:
         metrics.count(total(commit.counts for commit in commits))
         metrics.signals.inc(sum(len(commit.signals) for commit in commits))
         metrics.values.inc(sum(len(commit.values) for commit in commits))
-        metrics.commit_seconds.observe(took_s)
-
-    def processed(
-        self,
-        shard: str,
-        batches: Sequence[Batch],
-        outputs: Sequence[Output],
-        *,
-        began_ns: int,
-        compute_s: float,
-        row_s: float,
-    ) -> None:
-        """Take note of batches that were processed, from `began_ns` of the wall clock on.
-
-        `row_s` is what reading and committing took for each row of this turn.
-        """
-        metrics, meter = self.metrics, self.meters[shard]
-        for output in outputs:
-            metrics.count_shed(output.shed.forming, output.shed.plans)
-        metrics.bars.inc(sum(output.bars for output in outputs))
-        metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
-        busy_s = compute_s + row_s * sum(batch.rows for batch in batches)
-        meter.count(batches, busy_s)
-        metrics.busy.inc(busy_s)
-        metrics.compute_seconds.observe(compute_s)
-        if batches[0].rows:
-            meter.oldest_ms = int(batches[0].entry_ms[0])
-            waited_ms = began_ns // NS_PER_MS - meter.oldest_ms
-            metrics.queue_seconds.observe(max(waited_ms, 0) / MS_PER_S)
+        assert sent_at is not None
+        for commit in commits:
+            batch = self._under_way.pop(commit.shard, None)
+            if batch is not None:
+                metrics.latency.observe(batch.passage(sent_at, at))
 
 
 def total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:

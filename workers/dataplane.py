@@ -122,6 +122,8 @@ class DataPlane:
         commits = [run.pending for run in runs if run.pending is not None]
         cursors = {run.shard: run.state.upto for run in runs if run.reads}
         started, count = monotonic(), self._entries_max()
+        if commits:
+            self.accounts.sending(started)
         try:
             exchange = self._wire.exchange(
                 commits,
@@ -136,16 +138,15 @@ class DataPlane:
         self.caught_up = all(
             sum(batch.entries for batch in batches) < count for batches in exchange.batches.values()
         )
-        self._settle(exchange, commits, started)
+        self._settle(exchange, commits)
         elapsed = monotonic() - started
-        rows = sum(batch.rows for batches in exchange.batches.values() for batch in batches)
-        row_s = max(0.0, elapsed - exchange.waited_s) / rows if rows else 0.0
+        self.accounts.read(exchange, elapsed)
         for run in runs:
             if run.shard in self._runs:
                 batches = exchange.batches.get(run.shard, ())
                 if not batches and run.reads:
                     self.accounts.idle(run.shard)
-                self._guarded(run, batches, min(elapsed, SILENCE_S_MAX), row_s)
+                self._guarded(run, batches, min(elapsed, SILENCE_S_MAX))
 
     def _entries_max(self) -> int:
         """How many entries to ask of each shard: what a turn can do, and memory can hold."""
@@ -165,7 +166,7 @@ class DataPlane:
             run.silence_s = 0.0
         Event().wait(pause_s)
 
-    def _settle(self, exchange: Exchange, commits: Sequence[Commit], sent_at: float) -> None:
+    def _settle(self, exchange: Exchange, commits: Sequence[Commit]) -> None:
         """Take note of which commits took effect."""
         done = []
         for commit in commits:
@@ -175,14 +176,12 @@ class DataPlane:
                 continue
             self._runs[commit.shard].pending = None
             done.append(commit)
-        self.accounts.committed(done, monotonic() - sent_at)
+        self.accounts.committed(done, exchange.settled_at)
 
-    def _guarded(
-        self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float, row_s: float
-    ) -> None:
+    def _guarded(self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float) -> None:
         """One shard's turn: whatever goes wrong in it never stops the others."""
         try:
-            self._tend(run, batches, elapsed_s, row_s)
+            self._tend(run, batches, elapsed_s)
         except Unavailable as error:
             self._wait_for_server(error)
         except StreamError as error:
@@ -191,10 +190,7 @@ class DataPlane:
             logger.exception("shard failed", shard=run.shard)
             self._lose(run, error)
 
-    def _tend(
-        self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float, row_s: float
-    ) -> None:
-        """`row_s` is what reading and committing took for each row of this turn."""
+    def _tend(self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float) -> None:
         if run.pending is None:
             if run.successor is not None:
                 self._leave(run)
@@ -208,7 +204,7 @@ class DataPlane:
             self._snapshot_if_due(run)
         if batches:
             run.silence_s = 0.0
-            self._process(run, _up_to_control(batches), row_s)
+            self._process(run, _up_to_control(batches))
         elif run.reads:
             run.silence_s += elapsed_s
             self._tick_clock(run)
@@ -220,7 +216,7 @@ class DataPlane:
             self._shedder.weigh(run, meter.event_lag_s(time_ns() // NS_PER_MS))
             meter.tier = int(run.state.shedding.tier)
 
-    def _process(self, run: ShardRun, batches: Sequence[Batch], row_s: float) -> None:
+    def _process(self, run: ShardRun, batches: Sequence[Batch]) -> None:
         started = monotonic()
         state, prev = run.state, run.state.upto
         entries, seq, seq_values = state.entries, state.signal_seq, state.value_seq
@@ -247,14 +243,7 @@ class DataPlane:
             keeps=self._keeps(run, now_ns // NS_PER_MS),
         )
         run.control = batches[-1].control
-        self.accounts.processed(
-            run.shard,
-            batches,
-            outputs,
-            began_ns=now_ns,
-            compute_s=monotonic() - started,
-            row_s=row_s,
-        )
+        self.accounts.processed(run.shard, batches, outputs, monotonic() - started)
 
     def _keeps(self, run: ShardRun, now_ms: int) -> Sequence[Keep]:
         """What bounds the outputs now and then: trimming costs, and need not be exact."""

@@ -6,10 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-LATENCY_BUCKETS_S = (
-    *(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
-    *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
-)
+from workers.latency import BUCKETS_S, Latency
 
 
 class KnownGauge(Collector):
@@ -42,7 +39,7 @@ class Metrics:
 
         def histogram(name: str, text: str, *labels: str) -> Histogram:
             return Histogram(
-                f"signalfleet_{name}", text, labels, registry=registry, buckets=LATENCY_BUCKETS_S
+                f"signalfleet_{name}", text, labels, registry=registry, buckets=BUCKETS_S
             )
 
         self.ticks = counter("ticks", "Ticks applied to a bar.")
@@ -79,14 +76,9 @@ class Metrics:
             *(self.lag_entries, self.lag_seconds, self.snapshot_age),
             *(self.pressure, self.shedding_tier),
         )
-        self.commit_seconds = histogram("commit_seconds", "From sending a commit to its reply.")
+        self.latency = Latency(registry)
         self.snapshot_seconds = histogram("snapshot_seconds", "Time to write one snapshot.")
         self.takeover_seconds = histogram("takeover_seconds", "Time to load and replay a shard.")
-        latency = histogram(
-            "latency_seconds", "From a tick's entry to its commit, by stage.", "stage"
-        )
-        self.queue_seconds = latency.labels(stage="queue")
-        self.compute_seconds = latency.labels(stage="compute")
         self.commits_done = self.commits.labels(result="done")
 
     def forget(self, shard: str) -> None:
