@@ -107,6 +107,7 @@ class Values:
     data: Mapping[str, float | None]
     seq: int = 0
     partial: bool = False
+    degraded: str | None = None
 
     def encode(self, seq: int) -> Fields:
         """The flat fields of the entry that is the `seq`-th of its stream."""
@@ -115,12 +116,14 @@ class Values:
             seq,
             as_json(self.data).decode(),
             partial=self.partial,
+            degraded=self.degraded,
         )
 
     @classmethod
     def decode(cls, fields: Mapping[bytes, bytes]) -> Self:
         """The values that an entry holds; raises Malformed when it holds none."""
         try:
+            degraded = fields.get(b"degraded")
             return cls(
                 symbol=fields[b"symbol"].decode(),
                 timeframe=fields[b"timeframe"].decode(),
@@ -130,19 +133,29 @@ class Values:
                 data=orjson.loads(fields[b"data"]),
                 seq=int(fields[b"seq"]),
                 partial=b"partial" in fields,
+                degraded=None if degraded is None else degraded.decode(),
             )
         except (KeyError, ValueError) as error:
             raise Malformed(f"no values: {type(error).__name__} {error}") from None
 
 
-def values_fields(row: Sequence[str], seq: int, data: str, *, partial: bool = False) -> Fields:
+def values_fields(
+    row: Sequence[str],
+    seq: int,
+    data: str,
+    *,
+    partial: bool = False,
+    degraded: str | None = None,
+) -> Fields:
     """The flat fields of a values entry: symbol, timeframe, ts, status, source; seq; JSON data.
 
-    `partial` marks the first bar of an instrument, of which earlier ticks may be unknown.
+    `partial` marks the first bar of an instrument, of which earlier ticks may be unknown;
+    `degraded` is the tier of shedding that it was affected by.
     """
     symbol, timeframe, ts, status, source = row
     return (
         *("symbol", symbol, "timeframe", timeframe, "ts", ts, "status", status),
         *("source", source, "seq", str(seq), "data", data),
         *(("partial", "1") if partial else ()),
+        *(() if degraded is None else ("degraded", degraded)),
     )

@@ -84,7 +84,8 @@ class Accounts:
         """Take note of the batches of a turn that were processed, and are yet to be committed."""
         metrics, meter = self.metrics, self.meters[shard]
         for output in outputs:
-            metrics.count_shed(output.shed.forming, output.shed.plans)
+            shed = output.shed
+            metrics.count_shed(shed.forming, shed.plans, shed.scripts)
         metrics.bars.inc(sum(output.bars for output in outputs))
         metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
         busy_s = compute_s + self._row_s * sum(batch.rows for batch in batches)

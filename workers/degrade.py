@@ -24,6 +24,7 @@ from workers.shedding import (
     computes_every_forming_row,
     computes_forming_rows,
     runs_plan,
+    runs_script,
     takes_ticks,
 )
 from workers.symbols import matching
@@ -115,12 +116,29 @@ class ShedState:
             self.shed += Shed(plans=rows)
         return silent
 
+    def suspends_script(self, plan: PlanProgram, bars: int) -> bool:
+        """Whether a script of this plan is silent now; `bars` are then counted as shed."""
+        silent = not runs_script(self.tier, plan.priority)
+        if silent:
+            self.shed += Shed(scripts=bars)
+        return silent
+
     def mark(self, plan: PlanProgram, slot: int, status: int) -> str | None:
-        """The tier that a signal was affected by, if one was."""
-        if slot < self.dropped.size and self.dropped[slot]:
+        """The tier that a signal or values entry was affected by, if one was."""
+        if self.has_lost(slot):
             return str(int(Tier.TICKS))
         forms = plan.feed.forming_ns is not None
         return str(int(self.tier)) if self.tier and forms and status != FINAL else None
+
+    def mark_said(self, slot: int, *, anew: bool) -> str | None:
+        """The same of a script's signal; `anew` where a suspension cost it its state."""
+        if self.has_lost(slot):
+            return str(int(Tier.TICKS))
+        return str(int(Tier.PLANS)) if anew else None
+
+    def has_lost(self, slot: int) -> bool:
+        """Whether an instrument has ever lost ticks to tier 4."""
+        return slot < self.dropped.size and bool(self.dropped[slot])
 
     def save(self) -> bytes:
         """All of it as JSON."""

@@ -69,6 +69,9 @@ class Metrics:
         self.shed_ticks = counter("shed_ticks", "Ticks of low priority dropped by tier 4.")
         self.shed_forming = counter("shed_forming", "Forming rows not computed.")
         self.shed_plans = counter("shed_plan_bars", "Bars that suspended plans did not publish.")
+        self.shed_scripts = counter(
+            "shed_script_bars", "Bars that suspended scripts said nothing about."
+        )
         self.lag_entries = gauge("lag_entries", "Entries not yet committed.", "shard")
         self.lag_seconds = gauge("lag_seconds", "Age of the oldest uncommitted entry.", "shard")
         self.snapshot_age = gauge("snapshot_age_seconds", "Age of the newest snapshot.", "shard")
@@ -86,11 +89,12 @@ class Metrics:
         for gauge in self._of_shard:
             gauge.remove(shard)
 
-    def count_shed(self, forming: int, plans: int) -> None:
+    def count_shed(self, forming: int, plans: int, scripts: int) -> None:
         """Add what one batch gave up."""
-        if forming or plans:
+        if forming or plans or scripts:
             self.shed_forming.inc(forming)
             self.shed_plans.inc(plans)
+            self.shed_scripts.inc(scripts)
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Add one commit's tick counts."""

@@ -18,7 +18,7 @@ from streams.signals import Signal, as_json, signal_id, values_fields
 from workers.degrade import since
 from workers.history import History
 from workers.program import Feed, PlanProgram, Program, Rule
-from workers.rules import REVISED, STATUS, fire
+from workers.rules import FINAL, FORMING, REVISED, STATUS, fire
 from workers.scripting.host import ScriptHost
 from workers.scripting.stage import Account, ScriptRows, run_scripts
 from workers.shedding import Shed
@@ -50,6 +50,7 @@ class PlanRows:
     rows: BarRows
     columns: Mapping[str, list[float]]
     spoken: Mapping[str, tuple[list[int], list[int]]]
+    silent: bool = False  # suspended: only its scripts hear of it
 
 
 def advance(
@@ -87,9 +88,10 @@ def advance(
     if not program.feeds:
         late[:] = False
     said, output.scripts = run_scripts(
-        state.scripts, run, state.symbols.names, host, len(program.plans)
+        state.scripts, run, state.symbols.names, host, len(program.plans), state.shedding
     )
-    heard: list[PlanRows | ScriptRows] = [*run, *said]
+    heard: list[PlanRows | ScriptRows] = [part for part in run if not part.silent]
+    heard += said
     if batch.history:
         state.history.reach(slots, ts)
         heard.clear()
@@ -130,7 +132,7 @@ def _run_plans(
 
 
 def _run_plan(place: int, plan: PlanProgram, rows: BarRows, state: ShardState) -> PlanRows | None:
-    """The plan's outputs, None where it is suspended: then its state alone goes on."""
+    """The plan's outputs, None where no one hears of them: then its state alone goes on."""
     cells = state.plans[plan.name]
     final = None if rows.final.all() else rows.final
     columns = plan.plan.run(cells.state, rows.slot, rows.inputs(plan.plan.fields), final)
@@ -141,9 +143,10 @@ def _run_plan(place: int, plan: PlanProgram, rows: BarRows, state: ShardState) -
         )
         if status.any():
             spoken[rule.name] = (status.tolist(), ordinal.tolist())
-    if state.shedding.suspends(plan, len(rows)):
+    silent = state.shedding.suspends(plan, len(rows))
+    if silent and not state.scripts.hear(plan.name):
         return None
-    return PlanRows(place, plan, rows, _lists(plan, columns, bool(spoken)), spoken)
+    return PlanRows(place, plan, rows, _lists(plan, columns, bool(spoken)), spoken, silent)
 
 
 def _lists(
@@ -189,13 +192,14 @@ def _publish(
     symbol, ts = state.symbols.names[rows.slot[row]], int(rows.ts[row])
     if plan.values:
         state.value_seq += 1
-        status = "final" if rows.final[row] else "forming"
+        status = FINAL if rows.final[row] else FORMING
         output.values.append(
             values_fields(
-                (symbol, plan.feed.timeframe, str(ts), status, plan.source),
+                (symbol, plan.feed.timeframe, str(ts), STATUS[status], plan.source),
                 state.value_seq,
                 as_json({name: part.columns[name][row] for name in plan.values}).decode(),
                 partial=bool(rows.partial[row]),
+                degraded=state.shedding.mark(plan, int(rows.slot[row]), status),
             )
         )
     for rule in plan.rules:
@@ -255,6 +259,7 @@ def _publish_said(
             entry=EntryId(int(batch.entry_ms[cause]), int(batch.entry_seq[cause])),
             ts_event=ts,
             ts_publish=now_ns,
+            degraded=state.shedding.mark_said(int(part.rows.slot[row]), anew=part.script.anew),
         )
         output.signals.append(signal.encode(state.signal_seq))
 

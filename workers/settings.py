@@ -205,8 +205,9 @@ class PressureSettings(Section):
 class SheddingSettings(Section):
     """What an overloaded shard may give up to keep its lag within `lag_s`.
 
-    Tier 1 conflates forming values, 2 suspends them, 3 suspends plans of low priority, 4 drops
-    the ticks of `low_symbols`; `tier_max` 0 sheds nothing, ever.
+    Tier 1 conflates forming values, 2 suspends them, 3 suspends plans of low priority and the
+    scripts of plans below high priority, 4 drops the ticks of `low_symbols`; `tier_max` 0 sheds
+    nothing, ever.
     """
 
     tier_max: int = Field(3, ge=0, le=4)

@@ -12,8 +12,17 @@ from streams.keys import Keys
 from streams.records import Control
 from workers.program import Program
 from workers.run import ShardRun
+from workers.scripting.state import Scripts
 from workers.settings import SheddingSettings, WorkerSettings
-from workers.shedding import GIVES_UP, Objective, Priority, Shedding, Tier, decide
+from workers.shedding import (
+    GIVES_UP,
+    Objective,
+    Shedding,
+    Tier,
+    decide,
+    runs_plan,
+    runs_script,
+)
 from workers.takeover import SHED, decided
 
 DECISIONS_MAX = 10_000
@@ -50,7 +59,7 @@ class Shedder:
             lag_s,
             now,
             shed=run.state.shedding.shed,
-            objective=self._objective(run.program),
+            objective=self._objective(run),
         )
         if run.shedding.tier != before.tier:
             try:
@@ -59,14 +68,15 @@ class Shedder:
                 run.shedding = before
                 raise
 
-    def _objective(self, program: Program) -> Objective:
+    def _objective(self, run: ShardRun) -> Objective:
         settings = self._settings
+        useful = tier_useful(run.program, settings.low_symbols, run.state.scripts)
         return Objective(
             lag_s=settings.lag_s,
             enter_s=settings.enter_s,
             dwell_s=settings.dwell_s,
             calm_s=settings.calm_s,
-            tier_max=min(Tier(settings.tier_max), tier_useful(program, settings.low_symbols)),
+            tier_max=min(Tier(settings.tier_max), useful),
         )
 
     def _write(self, run: ShardRun, ended: Tier, now: Shedding) -> None:
@@ -125,11 +135,13 @@ class Shedder:
             self._record(run.shard, newest)
 
 
-def tier_useful(program: Program, low_symbols: Sequence[str]) -> Tier:
-    """The highest tier that would give anything up for this program."""
+def tier_useful(program: Program, low_symbols: Sequence[str], scripts: Scripts) -> Tier:
+    """The highest tier that would give anything up for this program and these scripts."""
     if low_symbols:
         return Tier.TICKS
-    if any(plan.priority == Priority.LOW for plan in program.plans):
-        return Tier.PLANS
+    for plan in program.plans:
+        suspends = not runs_script(Tier.PLANS, plan.priority) and scripts.hear(plan.name)
+        if suspends or not runs_plan(Tier.PLANS, plan.priority):
+            return Tier.PLANS
     forms = any(plan.feed.forming_ns is not None for plan in program.plans)
     return Tier.FORMING if forms else Tier.NOTHING

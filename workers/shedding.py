@@ -15,7 +15,7 @@ class Tier(IntEnum):
     NOTHING = 0
     CONFLATE = 1  # forming values within a bar: one an instrument in a second of event time
     FORMING = 2  # every forming value
-    PLANS = 3  # scripts that are not of high priority, plans of low priority
+    PLANS = 3  # scripts of plans that are not of high priority, plans of low priority
     TICKS = 4  # ticks of symbols of low priority: the only loss, and off by default
 
 
@@ -31,7 +31,7 @@ GIVES_UP = {
     Tier.NOTHING: "nothing",
     Tier.CONFLATE: "forming values but one a second",
     Tier.FORMING: "forming values",
-    Tier.PLANS: "forming values, scripts below high priority, plans of low priority",
+    Tier.PLANS: "forming values, scripts of plans below high priority, plans of low priority",
     Tier.TICKS: "the same and the ticks of symbols of low priority",
 }
 
@@ -57,8 +57,8 @@ class Shed:
     """Exact counts of what was not done."""
 
     forming: int = 0  # forming rows
-    scripts: int = 0  # bars that a script did not see
-    plans: int = 0  # bars that a plan did not see
+    scripts: int = 0  # bars that suspended scripts said nothing about
+    plans: int = 0  # bars that suspended plans said nothing about
     ticks: int = 0
 
     def __add__(self, other: "Shed") -> "Shed":
@@ -147,12 +147,12 @@ def computes_forming_rows(tier: Tier) -> bool:
 
 
 def runs_script(tier: Tier, priority: Priority) -> bool:
-    """Whether a script sees the shard's bars."""
+    """Whether the scripts of a plan of this priority speak."""
     return tier < Tier.PLANS or priority == Priority.HIGH
 
 
 def runs_plan(tier: Tier, priority: Priority) -> bool:
-    """Whether a plan sees the shard's bars."""
+    """Whether a plan speaks."""
     return tier < Tier.PLANS or priority > Priority.LOW
 
 

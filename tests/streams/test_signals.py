@@ -49,6 +49,8 @@ def test_values_read_back_as_they_were_written_and_nan_is_null() -> None:
     assert fields[b"data"] == b'{"RSI_14":0.30000000000000004,"x":null}'
     assert Values.decode(fields).data == {"RSI_14": 0.1 + 0.2, "x": None}
     assert Values.decode(fields).seq == 3
+    touched = dataclasses.replace(values, partial=True, degraded="4", data={})
+    assert Values.decode(read_back(touched.encode(3))) == dataclasses.replace(touched, seq=3)
 
 
 def test_numbers_are_the_shortest_decimals_that_read_back_equal() -> None:

@@ -92,14 +92,19 @@ def test_tier_4_drops_ticks_of_low_symbols_counts_them_and_marks_what_they_touch
     signals = [as_fields(entry) for entry in second.signals]
     assert {entry["symbol"] for entry in signals if entry.get("degraded") == "4"} == {"BBB"}
     assert not any("degraded" in entry for entry in signals if entry["symbol"] != "BBB")
+    values = [as_fields(entry) for entry in second.values]
+    assert {entry["symbol"] for entry in values if entry.get("degraded") == "4"} == {"BBB"}
+    assert not any("degraded" in entry for entry in values if entry["symbol"] != "BBB")
 
 
-def test_forming_signals_under_a_tier_say_which():
-    first, _, _ = after(1, TICKS)
-    signals = [as_fields(entry) for entry in first.signals]
-    marked = {entry["status"] for entry in signals if entry.get("degraded") == "1"}
-    assert marked
-    assert "final" not in marked
+def test_forming_signals_and_values_under_a_tier_say_which():
+    first, second, _ = after(1, TICKS, *LATER)
+    for kind in ("signals", "values"):
+        entries = [as_fields(entry) for entry in getattr(first, kind)]
+        marked = {entry["status"] for entry in entries if entry.get("degraded") == "1"}
+        assert marked, kind
+        assert "final" not in marked
+        assert not any("degraded" in as_fields(entry) for entry in getattr(second, kind)), kind
 
 
 @settings(max_examples=40)

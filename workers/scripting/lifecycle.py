@@ -74,6 +74,7 @@ def _carry(known: ScriptState, fresh: ScriptState, run: ShardRun, bench: Bench) 
     try:
         born = _first_capsule(bench, fresh, names[PROBE_SLOT])
         fresh.feed, fresh.capsules = known.feed, dict(known.capsules)
+        fresh.waiting, fresh.anew = list(known.waiting), known.anew
         if fits(born, next(iter(known.capsules.values()))):
             bench.live().load(fresh, names).close()  # each of them must open
             return True

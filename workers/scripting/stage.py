@@ -11,11 +11,13 @@ from sandbox.changes import changed
 from sandbox.results import Results, Signal
 from sandbox.script import Bars
 from sandbox.wire import VALUES_MAX
+from workers.degrade import ShedState
 from workers.program import PlanProgram
 from workers.scripting.access import allows
 from workers.scripting.decisions import TRIAL_BARS, fault
 from workers.scripting.host import ScriptHost
 from workers.scripting.state import SPEAKS, Scripts, ScriptState, proven
+from workers.scripting.waiting import joint
 
 LINES_MAX: Final = 50  # of one script's log in one batch
 
@@ -61,11 +63,21 @@ class ScriptRows:
 
 
 def run_scripts(
-    scripts: Scripts, seen: Sequence[Seen], names: Sequence[str], host: ScriptHost, place: int
+    scripts: Scripts,
+    seen: Sequence[Seen],
+    names: Sequence[str],
+    host: ScriptHost,
+    place: int,
+    shedding: ShedState,
 ) -> tuple[list[ScriptRows], Account]:
-    """What every script says about the rows that its plan saw; `place` is behind all plans."""
+    """What every script says about the rows that its plan saw; `place` is behind all plans.
+
+    A suspended one says nothing. If it is declarative its state goes on all the same, if it is
+    imperative its bars wait: before it speaks again it sees them, so that it is where it would be.
+    """
     account = Account()
     rows: dict[str, tuple[str, BarRows]] = {}
+    shown: dict[str, Bars] = {}
     work: dict[str, tuple[ScriptState, Bars]] = {}
     results: dict[str, Results] = {}
     by_plan = {part.program.name: part for part in seen}
@@ -73,29 +85,47 @@ def run_scripts(
         part = by_plan.get(script.deployment.plan)
         if part is None or script.status != SPEAKS:
             continue
-        bars, mine = _rows(script, part, names)
+        bars, mine = _rows(script, part, names, host)
         if not len(mine):
             continue
-        rows[name] = (part.program.feed.timeframe, mine)
-        if script.program is None:
-            work[name] = (script, bars)
-        else:
+        silent = shedding.suspends_script(part.program, len(mine))
+        if script.program is not None:
             results[name] = _declarative(script, bars, len(names))
+        elif silent:
+            _suspend(script, bars, host, account)
+        else:
+            bars = joint([*script.waiting, bars])
+            work[name] = (script, bars)
+        if not silent:
+            rows[name], shown[name] = (part.program.feed.timeframe, mine), bars
     if work:
         results |= host.run(work, names)
     spoken = []
-    for at, name in enumerate(rows):
-        part_rows = _spoken(place + at, scripts.of[name], rows[name], results[name], account, names)
+    for at, (name, bars) in enumerate(shown.items()):
+        script = scripts.of[name]
+        part_rows = _spoken(place + at, script, rows[name], bars, results[name], account, names)
         if part_rows is not None:
             spoken.append(part_rows)
-            _count(scripts, name, len(rows[name][1]))
+            script.waiting = []
+            _count(scripts, name, len(bars))
     return spoken, account
 
 
-def _rows(script: ScriptState, part: Seen, names: Sequence[str]) -> tuple[Bars, BarRows]:
+def _suspend(script: ScriptState, bars: Bars, host: ScriptHost, account: Account) -> None:
+    if not script.wait(bars):
+        host.drop(script.name)
+        text = "suspended for more bars than are kept: it begins anew"
+        account.lines.append((script.name, "", int(bars.ts[-1]), text))
+
+
+def _rows(
+    script: ScriptState, part: Seen, names: Sequence[str], host: ScriptHost
+) -> tuple[Bars, BarRows]:
     """The closed bars that the script may see, with its plan's values at hand."""
     feed = (part.program.feed.timeframe, part.program.feed.flat)
     if script.feed != feed:
+        if script.feed is not None:
+            host.drop(script.name)
         script.reset(feed)  # bars of another kind: what it knew is of no use
     kept = np.flatnonzero(part.rows.final & script.covers(names)[part.rows.slot])
     rows = part.rows.take(kept)
@@ -123,29 +153,34 @@ def _spoken(
     place: int,
     script: ScriptState,
     rows: tuple[str, BarRows],
+    shown: Bars,
     results: Results,
     account: Account,
     names: Sequence[str],
 ) -> ScriptRows | None:
-    """The rows with signals that it may give; None where it failed."""
+    """The rows with signals that it may give; None where it failed.
+
+    What it says of bars that had to wait is shed: of `shown` they are the first.
+    """
     timeframe, bars = rows
+    waited = len(shown) - len(bars)
     account.cpu_ns[script.name] = results.cpu_ns
-    _listen(script, bars, results, account, names)
+    _listen(script, shown, results, account, names)
     reason = fault(script, results)
     if reason:
         account.faults.append(Fault(script, results.outcome, reason))
         return None
     said: dict[int, list[Signal]] = {}
     for signal in results.signals:
-        if allows(signal.name, script.deployment.signals):
-            said.setdefault(signal.row, []).append(signal)
+        if signal.row >= waited and allows(signal.name, script.deployment.signals):
+            said.setdefault(signal.row - waited, []).append(signal)
     kept = np.array(sorted(said), np.int64)
     spoken = tuple(tuple(said[row]) for row in kept.tolist())
     return ScriptRows(place, script, timeframe, bars.take(kept), spoken)
 
 
 def _listen(
-    script: ScriptState, rows: BarRows, results: Results, account: Account, names: Sequence[str]
+    script: ScriptState, shown: Bars, results: Results, account: Account, names: Sequence[str]
 ) -> None:
     """Keep what it printed, where it failed, and what it was not allowed to say."""
     heard = [
@@ -158,8 +193,8 @@ def _listen(
         if not allows(signal.name, script.deployment.signals)
     ]
     for row, text in heard[:LINES_MAX]:
-        symbol = names[rows.slot[row]]
-        account.lines.append((script.name, symbol, int(rows.ts[row]), text))
+        symbol = names[shown.slots[row]]
+        account.lines.append((script.name, symbol, int(shown.ts[row]), text))
 
 
 def _count(scripts: Scripts, name: str, bars: int) -> None:

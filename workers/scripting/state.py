@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from indicators import Plan
 from sandbox.graph import Declared, declared
 from sandbox.limits import Limits
+from sandbox.script import Bars
 from streams.records import ZERO, EntryId
+from workers.scripting import waiting
 from workers.scripting.access import allows
 from workers.scripting.deployment import Deployment, Trust, Untrusted, opened
 
@@ -45,6 +47,8 @@ class ScriptState:
     cells: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     levels: dict[str, Floats] = field(default_factory=dict)
     capsules: dict[int, bytes] = field(default_factory=dict)  # imperative: as last collected
+    waiting: list[Bars] = field(default_factory=list)  # imperative: bars it has yet to see
+    anew: bool = False  # more of them came than are kept: it has begun as if it had seen nothing
     previous: "ScriptState | None" = None  # the version before, kept until this one is proven
     covered: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
@@ -69,11 +73,18 @@ class ScriptState:
 
     def reset(self, feed: Feed | None) -> None:
         """Forget all bars: from now on they are those of `feed`."""
-        self.feed, self.capsules = feed, {}
+        self.feed, self.capsules, self.waiting = feed, {}, []
         if self.program is not None:
             made, plan = self.program
             self.cells = plan.new_state(0)
             self.levels = {name: np.zeros(0) for name in made.outputs}
+
+    def wait(self, bars: Bars) -> bool:
+        """Keep bars for later; False where older ones had to go: it begins anew behind them."""
+        lost = waiting.queue(self.waiting, bars)
+        if lost:
+            self.capsules, self.anew = {}, True
+        return not lost
 
     def grow(self, slots: int) -> None:
         """Room for so many instruments in a declarative script's state."""
@@ -99,16 +110,21 @@ class ScriptState:
             "strikes": self.strikes, "struck_ms": self.struck_ms, "cpu_ns": self.cpu_ns,
             "rows": len(self.cells),
             "capsules": {str(slot): blob.decode() for slot, blob in self.capsules.items()},
+            "anew": self.anew,
         }  # fmt: skip
+        bars = []
+        if self.waiting:
+            about["waiting"], cells = waiting.save(waiting.joint(self.waiting))
+            bars.append(cells)
         previous = b"" if self.previous is None else self.previous.save()
         levels = [self.levels[name].tobytes() for name in self.levels]
         head = (orjson.dumps(about), self.sealed, previous, self.cells.tobytes())
-        return pack([*head, *levels])
+        return pack([*head, *levels, *bars])
 
     @classmethod
     def load(cls, blob: bytes, trust: Trust) -> Self:
         """What `save` wrote. Raises: Untrusted, and ValueError or KeyError for other bytes."""
-        head, sealed, previous, cells, *levels = unpack(blob)
+        head, sealed, previous, cells, *more = unpack(blob)
         about: dict[str, Any] = orjson.loads(head)
         state = cls.new(opened(trust, sealed), sealed)
         state.feed = None if about["feed"] is None else (about["feed"][0], about["feed"][1])
@@ -116,11 +132,14 @@ class ScriptState:
         state.strikes, state.struck_ms = about["strikes"], about["struck_ms"]
         state.cpu_ns = about["cpu_ns"]
         state.capsules = {int(slot): text.encode() for slot, text in about["capsules"].items()}
+        state.anew = about.get("anew", False)  # a release before this one knew no suspension
+        if "waiting" in about:
+            state.waiting = [waiting.load(about["waiting"], more.pop())]
         width = state.cells.shape[1]
         state.cells = np.frombuffer(cells).reshape(about["rows"], width).copy()
         state.levels = {
             name: np.frombuffer(level).copy()
-            for name, level in zip(state.levels, levels, strict=True)
+            for name, level in zip(state.levels, more, strict=True)
         }
         state.previous = cls.load(previous, trust) if previous else None
         return state
@@ -142,6 +161,13 @@ class Scripts:
     def drop(self, name: str) -> None:
         """Take a script out."""
         self.of.pop(name, None)
+
+    def hear(self, plan: str) -> bool:
+        """Whether there is a script that speaks about this plan's bars."""
+        return any(
+            script.deployment.plan == plan and script.status == SPEAKS
+            for script in self.of.values()
+        )
 
     def save(self) -> bytes:
         """All of it."""
