@@ -40,7 +40,10 @@ def command() -> None:
     "--value", "values", multiple=True, metavar="NAME=EXPRESSION",
     help="An indicator for bar.values, for instance RSI_14=rsi(length=14).",
 )  # fmt: skip
-@click.option("--timeframe", default="1m", show_default=True, help="Bars to make of ticks.")
+@click.option(
+    "--timeframe", default="1m", show_default=True,
+    help="How long bars are: those of the file, or those to make of its ticks.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--unvetted", is_flag=True, help="Skip vetting: to test the walls behind it.")
 def run(
@@ -74,7 +77,7 @@ def _run_one(
     pool: JailPool, script: Script, path: Path, timeframe: str, values: dict[str, str]
 ) -> LocalRun:
     try:
-        return run_file(pool, script, bars_of(path, timeframe), values)
+        return run_file(pool, script, bars_of(path, timeframe), values, timeframe)
     except Refused as refused:
         print_report(Path(script.name), refused.report, err=True)
         sys.exit(FAILED)
