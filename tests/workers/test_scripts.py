@@ -316,3 +316,43 @@ def test_a_new_version_keeps_the_state_and_an_old_one_can_be_put_back(running: F
     wait_until(lambda: running.run("script", "list").stdout == "", "it is off the list")
     assert running.run("script", "show", "counter").returncode == 1
     running.assert_no_holes()
+
+
+def test_decisions_are_trimmed_behind_the_snapshot_and_the_next_owner_agrees(
+    server: Server, tmp_path: Path
+) -> None:
+    worker = {**CONFIG["worker"], "snapshot_s": 0.2}
+    config = {**CONFIG, "shards": 1, "worker": worker, "retention": {"ticks_s": 0.5}}
+    with fleet(server, tmp_path, config) as running:
+        running.start("one")
+        good = publish(running, "counter", COUNTER)
+        await_status(running, good, shards=1)
+        running.push(ticks(0, 30))
+        second, rounds = 30, 4
+        for number in range(rounds):  # each of them costs a decision: it is taken back
+            bad = publish(running, "counter", FRAGILE + f"    # {number}\n")
+            await_status(running, bad, shards=1)
+            running.push(ticks(second, 2))
+            second += 2
+            await_status(running, good, shards=1)
+        with server.client() as client:
+
+            def decisions() -> int:
+                running.push(ticks(second - 1, 1))  # news, for a snapshot
+                return int(client.xlen("scripts:{0}"))
+
+            wait_until(lambda: decisions() == 1, "the older decisions are gone")
+            assert client.xinfo_stream("scripts:{0}")["entries-added"] == rounds
+            assert client.xlen("ticks:{0}") < rounds * 200
+        assert running.run("script", "log", "counter").stdout.count("rollback: ") == rounds
+        running.await_caught_up()
+        running.kill("one")
+        running.start("two")
+        running.push(ticks(second, 5))
+        running.await_caught_up()
+        wait_until(lambda: closes(running, "AAA") == second + 4, "all bars are closed")
+        running.assert_no_holes()
+        values = [int(value["value"]) for value in said(running, good, "n", "AAA")]
+        # A batch in which a version failed is nobody's: its bars are not counted.
+        assert values[-5:] == list(range(values[-5], values[-5] + 5))
+        assert "Diverged" not in running.log("two")
