@@ -11,12 +11,13 @@ from typing import Any
 import pandas as pd
 
 from indicators.catalogue import CATALOGUE, Indicator, Input
+from indicators.coarse import TIME
 from indicators.errors import ParameterError
 from indicators.frame import frame
 from indicators.plan import Expression, Plan
 from indicators.series import FIELD_NAMES, field, walk
 
-BESIDE = ("symbol", "ts")  # what `frame` looks for beside the fields
+BESIDE = ("symbol", "ts", TIME)  # what `frame` looks for beside the fields
 DAY = "day"
 
 type Calculation = Callable[..., pd.Series | pd.DataFrame]
@@ -26,12 +27,16 @@ type Calculation = Callable[..., pd.Series | pd.DataFrame]
 class Fleet:
     """Every indicator of the catalogue as a method of the table."""
 
-    def __init__(self, bars: pd.DataFrame) -> None:
-        self._bars = bars
+    def __init__(self, bars: pd.DataFrame, timeframe: str | None = None) -> None:
+        self._bars, self._timeframe = bars, timeframe
+
+    def at(self, timeframe: str) -> "Fleet":
+        """The same, where it is known how long the bars are, so that calls can take `on`."""
+        return Fleet(self._bars, timeframe)
 
     def __call__(self, expressions: Mapping[str, Expression] | Sequence[str]) -> pd.DataFrame:
         """What `indicators.frame` gives: one column for each expression's output."""
-        return frame(_bars_of(self._bars, {}), expressions)
+        return frame(_bars_of(self._bars, {}), expressions, self._timeframe)
 
     def __getattr__(self, name: str) -> Calculation:
         indicator = CATALOGUE.get(name)
@@ -47,7 +52,9 @@ class Fleet:
             suffix: str = "",
             **named: object,
         ) -> pd.Series | pd.DataFrame:
-            values = _calculate(self._bars, indicator, arguments, named)
+            if named.get("on") is not None and self._timeframe is None:
+                raise ParameterError(f"on= needs to know the bars: df.fleet.at('1m').{name}(...)")
+            values = _calculate(self._bars, indicator, arguments, named, self._timeframe)
             values.columns = pd.Index(
                 ["_".join(filter(None, (prefix, str(name), suffix))) for name in values.columns]
             )
@@ -64,7 +71,11 @@ class Fleet:
 
 
 def _calculate(
-    bars: pd.DataFrame, indicator: Indicator, arguments: Sequence[object], named: dict[str, Any]
+    bars: pd.DataFrame,
+    indicator: Indicator,
+    arguments: Sequence[object],
+    named: dict[str, Any],
+    timeframe: str | None,
 ) -> pd.DataFrame:
     """The indicator's columns; an input given as a name is that column of the table."""
     columns: dict[str, str] = {}
@@ -77,9 +88,9 @@ def _calculate(
             columns[stand_in] = given
             named[each.name] = field(stand_in)
     built = indicator.build(arguments, named)
-    names = built.columns or _plain_names(indicator.name, built.fields)
-    plan = Plan(dict(zip(names, built.series, strict=True)))
-    return frame(_bars_of(bars, columns), plan)
+    names = built.columns or _plain_names(indicator.name, built.fields, named.get("on"))
+    plan = Plan(dict(zip(names, built.series, strict=True)), timeframe)
+    return frame(_bars_of(bars, columns), plan, timeframe)
 
 
 def _stand_in(indicator: Indicator, each: Input, taken: Mapping[str, str]) -> str:
@@ -101,8 +112,9 @@ def _read_by(each: Input) -> list[str]:
     return [name for name in names if name in FIELD_NAMES]
 
 
-def _plain_names(name: str, fields: Sequence[str]) -> tuple[str, ...]:
+def _plain_names(name: str, fields: Sequence[str], on: str | None) -> tuple[str, ...]:
     """The columns of an indicator that pandas-ta does not have."""
+    name = name if on is None else f"{name}_{on}"
     return (name,) if len(fields) == 1 else tuple(f"{name}.{each}" for each in fields)
 
 

@@ -95,6 +95,10 @@ class Plan:
             (facts.memory_rows(each, self._row_s) for each in self.series.values()), default=0
         )
 
+    def check_rows(self, timeframe: str) -> None:
+        """IndicatorError where a series is over bars that those of `timeframe` cannot make."""
+        row_seconds(timeframe, [section.seconds for section in self._sections])
+
     def new_state(self, slots: int) -> Numbers:
         """Zero state (slots, width) for that many instruments."""
         return np.zeros((slots, self.width))

@@ -10,13 +10,14 @@ from typing import Any, Final
 from indicators import Plan
 from indicators.catalogue import CATALOGUE, Built
 from indicators.errors import IndicatorError
-from indicators.series import FIELD_NAMES, Series, as_series, constant, field
+from indicators.series import FIELD_NAMES, Series, as_series, constant, field, is_coarse
 from sandbox.errors import BadScript
 from sandbox.limits import Limits
 from sandbox.protocol import clean, violation
 from sandbox.wire import NAME_CHARS_MAX
 from sandbox.words import LINES, OUTPUT_ALIASES, WORDS, call, usage
 
+FINEST: Final = "1s"  # every `on` is a multiple of such bars: for as long as no plan is known
 SERIES_PER_NODE: Final = 4  # how many series the graph may come to, for each node it may have
 PRICES: Final = ("hl2", "hlc3", "ohlc4")
 CONDITIONS: Final = frozenset(
@@ -59,9 +60,12 @@ class Declared:
     params: dict[str, dict[str, float]]
     graph: dict[str, Any]
 
-    def plan(self) -> Plan:
-        """The plan of the outputs, to run alone; a worker adds them to its own."""
-        return Plan(self.outputs)
+    def plan(self, timeframe: str = FINEST) -> Plan:
+        """The plan of the outputs over bars of `timeframe`.
+
+        IndicatorError where it has an `on` that cannot be made of them.
+        """
+        return Plan(self.outputs, timeframe)
 
 
 def declared(graph: Any, limits: Limits) -> Declared:
@@ -83,7 +87,7 @@ def declared(graph: Any, limits: Limits) -> Declared:
         reader.read(node)
     named = {_output_name(name): reader.series(index) for name, index in outputs.items()}
     try:
-        plan = Plan(named)
+        plan = Plan(named, FINEST)
     except IndicatorError as error:
         raise BadScript(f"build(): {error}") from None
     if plan.width > limits.graph_cells_max:
@@ -91,7 +95,7 @@ def declared(graph: Any, limits: Limits) -> Declared:
             f"build() needs {plan.width} numbers of state for each instrument"
             f" (limit graph_cells_max is {limits.graph_cells_max})"
         )
-    conditions = frozenset(name for name, series in named.items() if series.name in CONDITIONS)
+    conditions = frozenset(name for name, series in named.items() if _is_condition(series))
     return Declared(named, conditions, _params(graph.get("params")), graph)
 
 
@@ -225,6 +229,11 @@ _KINDS: Final[dict[str, Callable[..., Series | Built]]] = {
     "output": _Reader.output,
     "call": _Reader.call,
 }
+
+
+def _is_condition(series: Series) -> bool:
+    """Whether it is true or false, on whichever timeframe."""
+    return (series.inputs[0] if is_coarse(series) else series).name in CONDITIONS
 
 
 def _unseen(roots: list[Series], seen: set[bytes]) -> list[Series]:

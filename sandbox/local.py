@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indicators import Plan
+from indicators.bars import DAY_NS, SECOND_NS
+from indicators.coarse import TIME
 from sandbox.changes import changed, new_levels
 from sandbox.errors import BadCapsule
+from sandbox.graph import FINEST
 from sandbox.pool import JailPool
 from sandbox.report import Report
 from sandbox.results import Failure, Results, Signal
@@ -80,44 +83,49 @@ def vars_of(failure: Failure) -> dict[str, Any]:
 
 
 def run_file(
-    pool: JailPool, script: Script, bars: Bars, values: Mapping[str, str] | None = None
+    pool: JailPool,
+    script: Script,
+    bars: Bars,
+    values: Mapping[str, str] | None = None,
+    timeframe: str = FINEST,
 ) -> LocalRun:
     """Run a script over bars as a worker would. `values` are expressions for `bar.values`.
 
-    Raises Refused or JailFailed as `JailPool.load`, IndicatorError for a bad expression.
+    `timeframe` is that of the bars. Raises Refused or JailFailed as `JailPool.load`,
+    IndicatorError for a bad expression and for an `on` that cannot be made of the bars.
     """
     runner = pool.load(script)
     try:
         if runner.declared is not None:
-            return _declared_run(runner, bars)
-        return _imperative_run(runner, with_values(bars, values or {}))
+            return _declared_run(runner, bars, timeframe)
+        return _imperative_run(runner, with_values(bars, values or {}, timeframe))
     finally:
         runner.close()
 
 
-def with_values(bars: Bars, expressions: Mapping[str, str]) -> Bars:
+def with_values(bars: Bars, expressions: Mapping[str, str], timeframe: str = FINEST) -> Bars:
     """The bars with a column for every expression."""
     if not expressions:
         return bars
-    plan = Plan.parse(dict(expressions))
+    plan = Plan.parse(dict(expressions), timeframe)
     columns = plan.run(_state(plan, bars), bars.slots, columns_of(bars))
     return Bars(bars.slots, bars.ts, bars.columns, columns, bars.symbols)
 
 
 def columns_of(bars: Bars) -> dict[str, NDArray[np.float64]]:
-    """The columns that a plan may ask for: the bar's own, and the day it belongs to."""
-    day_ns = 86_400 * 10**9
-    return {**bars.columns, "day": ((bars.ts - 1) // day_ns).astype(np.float64)}
+    """The columns that a plan may ask for: the bar's own, its day, and when it closes."""
+    times = {"day": (bars.ts - 1) // DAY_NS, TIME: bars.ts // SECOND_NS}
+    return {**bars.columns, **{name: time.astype(np.float64) for name, time in times.items()}}
 
 
 def _state(plan: Plan, bars: Bars) -> NDArray[np.float64]:
     return plan.new_state(int(bars.slots.max()) + 1 if len(bars) else 1)
 
 
-def _declared_run(runner: Runner, bars: Bars) -> LocalRun:
+def _declared_run(runner: Runner, bars: Bars, timeframe: str) -> LocalRun:
     declared = runner.declared
     assert declared is not None
-    plan, limits = declared.plan(), runner.script.limits
+    plan, limits = declared.plan(timeframe), runner.script.limits
     state = _state(plan, bars)
     columns = plan.run(state, bars.slots, columns_of(bars))
     signals = changed(declared, new_levels(declared, len(state)), bars.slots, columns)

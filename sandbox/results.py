@@ -38,7 +38,8 @@ class Results:
 
     `outcome`: done (whatever single rows raised), refused (the breaker is open, nothing ran), or
     why it was cut: deadline, memory, state, output, crashed, forbidden, protocol, error (it
-    could not be started again) or lost (the zygote is gone; no fault of the script). There are
+    could not be started again), misfit (its plan's bars cannot make those that it asks for) or
+    lost (the zygote is gone; no fault of the script). There are
     rows after done, and after memory, state and output that single rows met. `cpu_ns` is what
     it cost.
     """

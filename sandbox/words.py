@@ -11,6 +11,7 @@ from typing import Any, Final
 from indicators import operators
 from indicators.catalogue import CATALOGUE, Built
 from indicators.series import CLOSE, Series, as_series, constant
+from indicators.timeframes import on
 
 OCCURRENCES_MAX: Final = 100
 OUTPUT_ALIASES: Final = {
@@ -47,8 +48,10 @@ def call(name: str, positional: list[Any], named: dict[str, Any]) -> Series | Bu
     parameters: `ta.atr(14)` is `atr(length=14)`, `ta.ema(ta.close, 12)` takes both in order.
     """
     if name in WORDS:
-        made: Series | Built = WORDS[name](*positional, **named)
-        return made
+        options = dict(named)
+        timeframe = options.pop("on", None)
+        made: Series | Built = WORDS[name](*positional, **options)
+        return made if timeframe is None else _coarser(made, timeframe)
     entry = CATALOGUE[name]
     given, rest = dict(named), list(positional)
     for each in entry.inputs:
@@ -66,6 +69,15 @@ def call(name: str, positional: list[Any], named: dict[str, Any]) -> Series | Bu
     if rest:
         raise TypeError(f"{len(rest)} arguments too many")
     return entry.build((), given)
+
+
+def _coarser(made: Series | Built, timeframe: object) -> Series | Built:
+    """The same over coarser bars, as `on` is for an indicator."""
+    if not isinstance(timeframe, str):
+        raise TypeError(f"on={timeframe!r} is not a timeframe such as '5m'")
+    if isinstance(made, Series):
+        return on(made, timeframe)
+    return Built(made.fields, tuple(on(each, timeframe) for each in made.series), made.columns)
 
 
 def _is_series(value: object) -> bool:

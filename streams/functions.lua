@@ -217,11 +217,13 @@ local function snapshot_bound(snapshot, shard)
   return redis.call('HGET', snapshot, 'entry') or '0-0'
 end
 
--- keys: ticks shard, then snapshot and shard of the fleet that each group of args would be
--- args: fence own_group retention_ms group...
+-- Ticks go, and with them the decisions that hold behind them, as far as a snapshot knows those.
+-- keys: ticks shard scripts shed, then snapshot and shard of the fleet that each group of args would be
+-- args: fence own_group retention_ms decided_scripts decided_shed group...
 local function trim(keys, args)
   local ticks, shard = keys[1], keys[2]
   local stop = wrong_type(ticks, 'stream') or wrong_type(shard, 'hash') or fenced(shard, args[1])
+    or wrong_type(keys[3], 'stream') or wrong_type(keys[4], 'stream')
   if stop then return stop end
   local info = stream_info(ticks)
   if not info then return 'OK 0' end
@@ -229,7 +231,7 @@ local function trim(keys, args)
   local bound = string.format('%d-0', math.max(0, now_ms() - tonumber(args[3])))
   local function at_most(id) if id_less(id, bound) then bound = id end end
   local place = {}
-  for at = 4, #args do place[args[at]] = 2 * at - 5 end
+  for at = 6, #args do place[args[at]] = 2 * at - 7 end
   at_most(cursor)
   for _, flat in ipairs(redis.call('XINFO', 'GROUPS', ticks)) do
     local group = {}
@@ -238,6 +240,10 @@ local function trim(keys, args)
     local at = place[group['name']]
     if not at then return 'GROUPS' end
     at_most(snapshot_bound(keys[at], keys[at + 1]) or bound)
+  end
+  for at = 3, 4 do
+    local known = args[at + 1]
+    redis.call('XTRIM', keys[at], 'MINID', id_less(known, bound) and known or bound)
   end
   -- At the end of the stream the count is known for sure, whatever others deleted or trimmed.
   if cursor == info['last-generated-id'] then

@@ -14,6 +14,7 @@ from streams.records import (
     Batch,
     Commit,
     Control,
+    Decided,
     Decision,
     EntryId,
     Lag,
@@ -26,6 +27,7 @@ from streams.wire import COUNT, Wire
 
 SCRIPT = "script"  # the kind of an entry that deploys a script, or decides about one
 AFTER = "after"  # the field that says behind which entry a decision holds
+NOTHING_DECIDED = Decided()
 TRIM_TRIES = 3  # a group may join between the look at the groups and the trim
 
 
@@ -165,16 +167,20 @@ class ShardLog:
         with translation():
             return capsule.load(self._link.client, self._keys.snapshot(self.shard))
 
-    def trim(self, fence: int, *, retention_ms: int) -> int:
+    def trim(self, fence: int, *, retention_ms: int, decided: Decided = NOTHING_DECIDED) -> int:
         """Drop what is older than the retention and needed by no group or snapshot.
 
-        Returns how many entries went. Age is the entry id's, by the server's clock.
+        With the ticks go the decisions behind them, up to `decided`, the newest that a stored
+        snapshot knows. Returns how many ticks' entries went. Age is the entry id's, by the
+        server's clock.
         """
         for _ in range(TRIM_TRIES):
             groups = self._groups()
             fleets = [Keys(name) if NAME.fullmatch(name) else self._keys for name in groups]
-            keys = [key(self.shard) for fleet in fleets for key in (fleet.snapshot, fleet.shard)]
-            word, *rest = self._call("trim", keys, fence, self._keys.group, retention_ms, *groups)
+            keys = [self._keys.script_decisions(self.shard), self._keys.shed(self.shard)]
+            keys += [key(self.shard) for fleet in fleets for key in (fleet.snapshot, fleet.shard)]
+            words = (self._keys.group, retention_ms, *map(str, decided), *groups)
+            word, *rest = self._call("trim", keys, fence, *words)
             if word == "OK":
                 return int(rest[0])
         return 0

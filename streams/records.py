@@ -68,6 +68,13 @@ class Decision:
     payload: bytes
 
 
+class Decided(NamedTuple):
+    """The newest decisions that are known: about scripts, about shedding."""
+
+    scripts: EntryId = ZERO
+    shed: EntryId = ZERO
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One contiguous run of a shard's log as columns, each of shape (rows,).

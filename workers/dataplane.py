@@ -16,7 +16,7 @@ import structlog
 
 from streams import deadletter
 from streams.errors import StreamError, Unavailable
-from streams.records import Batch, Commit, EntryId, Exchange, Keep, Snapshot
+from streams.records import Batch, Commit, Decided, EntryId, Exchange, Keep, Snapshot
 from streams.wire import Wire
 from workers.accounts import Accounts, total
 from workers.backoff import Backoff
@@ -280,16 +280,15 @@ class DataPlane:
         if not self._keeper.collected(run):
             return
         run.snapshot_at, run.snapshot_entries, run.uploading = monotonic(), run.state.entries, True
-        self._background.submit(self._upload, run, run.capsule())
+        self._background.submit(self._upload, run, run.capsule(), run.decided)
 
-    def _upload(self, run: ShardRun, capsule: Snapshot) -> None:
+    def _upload(self, run: ShardRun, capsule: Snapshot, decided: Decided) -> None:
         try:
             with self.accounts.metrics.snapshot_seconds.time():
                 run.log.save_snapshot(run.lease.fence, capsule)
             self.accounts.snapshotted(run.shard)
-            run.log.trim(
-                run.lease.fence, retention_ms=int(self._settings.retention.ticks_s * MS_PER_S)
-            )
+            retention_ms = int(self._settings.retention.ticks_s * MS_PER_S)
+            run.log.trim(run.lease.fence, retention_ms=retention_ms, decided=decided)
         except StreamError as error:
             logger.warning("snapshot not saved", shard=run.shard, reason=str(error))
         finally:

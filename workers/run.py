@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from streams.log import ShardLog
-from streams.records import Commit, Control, Lease, Snapshot
+from streams.records import Commit, Control, Decided, Lease, Snapshot
 from workers.program import Program
 from workers.scripting.host import ScriptHost
 from workers.shedding import Shedding
@@ -41,6 +41,11 @@ class ShardRun:
     def reads(self) -> bool:
         """Whether it may take more of its log now."""
         return self.control is None and self.successor is None
+
+    @property
+    def decided(self) -> Decided:
+        """The newest decisions that a capsule made now would know."""
+        return Decided(self.state.scripts.decided, self.state.shedding.decided)
 
     def capsule(self) -> Snapshot:
         """The state as of the last committed entry, for the next owner."""

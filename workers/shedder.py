@@ -25,7 +25,6 @@ from workers.shedding import (
 )
 from workers.takeover import SHED, decided
 
-DECISIONS_MAX = 10_000
 CLOCK_SLACK_MS = 60_000  # by which the clocks of two servers of a cluster may differ
 LEDGER_MAX = 100_000
 
@@ -116,10 +115,8 @@ class Shedder:
             "reason": told["reason"],
             **told["shed"],
         }
-        with translation(), self._link.client.pipeline(transaction=False) as pipe:
-            pipe.xadd(self._keys.ledger, record, maxlen=LEDGER_MAX)
-            pipe.xtrim(self._keys.shed(shard), maxlen=DECISIONS_MAX)
-            pipe.execute()
+        with translation():
+            self._link.client.xadd(self._keys.ledger, record, maxlen=LEDGER_MAX)
 
     def _complete(self, run: ShardRun) -> None:
         """Write the record of the newest decision, if its author died before it could."""

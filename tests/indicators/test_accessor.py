@@ -1,10 +1,11 @@
 """The catalogue as methods of a DataFrame, for people who come from pandas-ta."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import indicators.accessor  # noqa: F401 - registers `df.fleet`
-from indicators import CATALOGUE, ParameterError, frame
+from indicators import CATALOGUE, IndicatorError, ParameterError, frame
 from tests.indicators.market import generated
 from tests.indicators.parity import pandas_ta  # which is quiet there, and without TA-Lib
 
@@ -99,3 +100,25 @@ def test_mistakes_are_named(walk) -> None:
     with pytest.raises(ParameterError, match="length=0"):
         walk.fleet.rsi(length=0)
     assert "rsi(close=close, length=14" in walk.fleet.rsi.__doc__
+
+
+def test_a_coarser_timeframe_is_that_of_the_plan(walk) -> None:
+    bars = walk.set_axis(pd.date_range("2025-01-01", periods=len(walk), freq="1min"))
+    ours = bars.fleet.at("1m").rsi(length=14, on="5m")
+    expressions = ["rsi(close, 14, on='5m')", "trima(close, 4, on='5m')"]
+    wanted = frame(bars, expressions, "1m")
+    assert ours.name == "RSI_14_5m"
+    pd.testing.assert_series_equal(ours, wanted["RSI_14_5m"])
+    pd.testing.assert_frame_equal(bars.fleet.at("1m")(expressions), wanted)
+    bars.fleet.at("1m").macd(on="15m", append=True)
+    assert "MACD_12_26_9_15m" in bars
+    timed = (
+        walk.assign(time_s=60.0 * np.arange(1, len(walk) + 1))
+        .fleet.at("1m")
+        .rsi(length=14, on="5m")
+    )
+    assert timed.notna().any()
+    with pytest.raises(ParameterError, match=r"df.fleet.at\('1m'\).rsi"):
+        bars.fleet.rsi(on="5m")
+    with pytest.raises(IndicatorError, match="not a multiple"):
+        bars.fleet.at("3m").rsi(on="5m")

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from indicators import IndicatorError, Plan
 from sandbox.changes import changed, new_levels
 from sandbox.errors import BadScript, JailFailed
-from sandbox.graph import declared
+from sandbox.graph import Declared, declared
 from sandbox.limits import Limits
-from sandbox.local import run_file
+from sandbox.local import columns_of, run_file
 from sandbox.pool import JailPool
 from sandbox.runner import Refused
 from sandbox.script import Bars, Script
@@ -203,3 +204,61 @@ def test_changes_do_not_depend_on_how_a_stream_is_cut(pool: JailPool) -> None:
         found = changed(runner.declared, levels, bars.slots[cut], part)
         pieces += [dataclasses.replace(signal, row=signal.row + start) for signal in found]
     assert tuple(pieces) == whole
+
+
+COARSER = {
+    'ta.rsi(ta.close, 14, on="5m")': "rsi(close, 14, on='5m')",
+    'ta.macd(ta.close, 3, 6, 2, on="15m").hist': "macd(close, 3, 6, 2, on='15m').histogram",
+    'ta.close - ta.ema(ta.close, 9, on="5m")': "close - ema(close, 9, on='5m')",
+    'ta.atr(5, offset=1, on="2m")': "atr(length=5, offset=1, on='2m')",
+    'ta.bbands(ta.close, 10, 2.0, on="5m").upper': "bbands(close, 10, 2.0, 2.0, on='5m').upper",
+    'ta.change(ta.close, on="5m")': "diff(close, 1, on='5m')",
+}
+
+
+def declared_by(pool: JailPool, expression: str) -> Declared:
+    runner = pool.load(Script("s", f"def build(ta):\n    return {expression}\n"))
+    runner.close()
+    assert runner.declared is not None
+    return runner.declared
+
+
+@pytest.mark.parametrize("expression", COARSER)
+def test_a_coarser_timeframe_is_the_very_node_of_the_plan_s_expression(
+    expression: str, pool: JailPool
+) -> None:
+    made, bars = declared_by(pool, expression), make_bars(300, 2)
+    plan = Plan.parse({"value": COARSER[expression]}, timeframe="1m")
+    assert made.outputs["value"] is plan.series["value"]
+    columns = columns_of(bars)
+    got = made.plan("1m").run(plan.new_state(2), bars.slots, columns)["value"]
+    wanted = plan.run(plan.new_state(2), bars.slots, columns)["value"]
+    assert np.isfinite(wanted).any()
+    np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_coarser_condition_speaks_when_it_comes_true(pool: JailPool) -> None:
+    bars = closes(1, 3, 1, 3, 3, 1, 1, 3)
+    bars.ts[:] = 60 * 10**9 * np.arange(1, 9)  # so that every second one closes one of 2m
+    source = 'def build(ta):\n    return ta.crossover(ta.close, 2, on="2m")\n'
+    run = run_file(pool, Script("s", source), bars, timeframe="1m")
+    assert [(signal.row, signal.value) for signal in run.signals] == [(7, 1.0)]
+    steady = closes(1, 1, 3, 3, 3, 3, 1, 1)
+    steady.ts[:] = bars.ts
+    run = run_file(pool, Script("s", source), steady, timeframe="1m")
+    assert [(signal.row, signal.value) for signal in run.signals] == [(3, 1.0)]
+
+
+def test_a_coarser_timeframe_that_the_bars_cannot_make_is_refused(pool: JailPool) -> None:
+    made = declared_by(pool, 'ta.rsi(ta.close, 14, on="5m")')
+    made.plan("1m")
+    for timeframe in ("2m", "1h", "100t"):
+        with pytest.raises(IndicatorError, match=r"multiple|not one of time"):
+            made.plan(timeframe)
+    for wrong, why in (("7m", "divide a day"), ("100t", "not one of time"), (5, "on=5")):
+        with pytest.raises(Refused, match=why):
+            declared_by(pool, f"ta.rsi(ta.close, 14, on={wrong!r})")
+        with pytest.raises(Refused, match=why):
+            declared_by(pool, f"ta.change(ta.close, on={wrong!r})")
+    with pytest.raises(Refused, match="on a timeframe"):
+        declared_by(pool, 'ta.ema(ta.rsi(ta.close, on="5m"), 3, on="15m")')

@@ -10,7 +10,7 @@ from streams.connection import connect
 from streams.errors import Fenced, Held, Malformed, Refused, Stale, Unavailable
 from streams.keys import Keys
 from streams.log import ShardLog, renew_all
-from streams.records import ZERO, Commit, EntryId, Keep, Lease, Snapshot
+from streams.records import ZERO, Commit, Decided, EntryId, Keep, Lease, Snapshot
 from streams.symbols import SymbolTable
 from streams.wire import Wire
 from tests.conftest import Server
@@ -305,6 +305,39 @@ def test_trimming_waits_for_what_another_group_still_holds(
         client.xgroup_destroy("ticks:{0}", "audit")
         assert log.trim(lease.fence, retention_ms=60_000) == 0
         assert log.trim(lease.fence, retention_ms=0) > 300
+
+
+def test_decisions_go_with_the_ticks_as_far_as_a_snapshot_knows_them(
+    any_server: Server, open_log: Maker
+) -> None:
+    log, fence, made = open_log(any_server.url), 0, []
+    lease = log.acquire("w1", lease_ms=5000)
+    fence = lease.fence
+    for number in range(200):
+        (tick,) = produce(any_server, 1)
+        rulings = log.add_script_decision(fence, tick, b"%d" % number)
+        made.append((tick, rulings, log.add_shed(fence, b"%d" % number)))
+    last = made[-1][0]
+    log.commit(a_commit(lease, last, 200))
+    log.save_snapshot(fence, Snapshot(last, 200, "d", 1, b""))
+
+    def kept() -> tuple[list[bytes], list[bytes]]:
+        rulings, shedding = log.script_decisions(ZERO), log.decisions(ZERO)
+        return [each.payload for each in rulings], [each.payload for each in shedding]
+
+    decided = Decided(made[150][1], made[120][2])
+    everything = [b"%d" % number for number in range(200)]
+    log.trim(fence, retention_ms=60_000, decided=decided)
+    assert kept() == (everything, everything)  # a rebuild from the retained ticks needs them
+    log.trim(fence, retention_ms=0)
+    assert kept() == (everything, everything)  # no snapshot is known to have them
+    log.trim(fence, retention_ms=0, decided=decided)
+    assert kept() == (everything[150:], everything[120:])
+    log.trim(fence, retention_ms=0, decided=Decided(made[-1][1], made[-1][2]))
+    rulings, shedding = kept()
+    assert rulings == shedding == everything[-1:]  # the newest says how things stand
+    with pytest.raises(Fenced):
+        log.trim(fence - 1, retention_ms=0, decided=decided)
 
 
 def test_outputs_are_trimmed_by_time_and_size_when_asked(

@@ -129,10 +129,10 @@ class Fleet:
             for entry in self.ledger(kind)
         ]
 
-    def replayed(self, files: list[str]) -> dict[str, list[dict[str, Any]]]:
+    def replayed(self, files: list[str], *options: str) -> dict[str, list[dict[str, Any]]]:
         """What `fleet replay` makes of the files, by kind of stream."""
         out = self.folder / "replay.jsonl"
-        done = self.run("replay", *files, "--out", str(out))
+        done = self.run("replay", *files, "--out", str(out), *options)
         assert done.returncode == 0, done.stderr
         rows = [orjson.loads(line) for line in out.read_bytes().splitlines()]
         return {

@@ -7,12 +7,16 @@ from indicators import Plan
 from sandbox.builder import build_graph
 from sandbox.limits import Limits
 from sandbox.results import Failure, Results
+from tests.workers.test_processor import PROGRAM, a_batch, a_state
+from workers.processor import advance
+from workers.program import Program
 from workers.scripting.access import refusal, within
 from workers.scripting.decisions import TRIAL_BARS, apply, fault, read_ruling, ruling, verdict
 from workers.scripting.deployment import Deployment, Trust, Untrusted, opened
 from workers.scripting.lifecycle import fits
 from workers.scripting.state import CUT, QUARANTINED, SPEAKS, Scripts, ScriptState
-from workers.settings import SettingsError, TenantSettings, load_settings
+from workers.settings import PlanSettings, SettingsError, TenantSettings, load_settings
+from workers.state import ShardState
 
 KEY = b"0123456789abcdef"
 OURS = Trust(KEY, "fleet")
@@ -20,6 +24,12 @@ GRAPH = build_graph(
     lambda ta: {"up": ta.close > 10, "mean": ta.sma(ta.close, 2)},
     nodes_max=10, params={}, outputs_max=4,
 )  # fmt: skip
+
+COARSER = build_graph(
+    lambda ta: {"up": ta.rsi(ta.close, 14, on="5m") > 50},
+    nodes_max=10, params={}, outputs_max=4,
+)  # fmt: skip
+PLANS = {"core": PlanSettings(timeframe="1m")}
 
 
 def a_deployment(**more: object) -> Deployment:
@@ -76,8 +86,8 @@ def test_a_pattern_is_within_only_what_surely_holds_all_of_it(
 def test_nothing_is_allowed_that_no_pattern_names() -> None:
     desk = TenantSettings(symbols=("A*",), plans=("core",), signals=("up", "mean"))
     tenants = {"desk": desk}
-    assert refusal(a_deployment(), tenants, ["core"]) is None
-    assert refusal(a_deployment(graph=GRAPH, style="declarative"), tenants, ["core"]) is None
+    assert refusal(a_deployment(), tenants, PLANS) is None
+    assert refusal(a_deployment(graph=GRAPH, style="declarative"), tenants, PLANS) is None
     wrong = {
         "tenant": {"tenant": "other"},
         "plan": {"plan": "fast"},
@@ -87,9 +97,34 @@ def test_nothing_is_allowed_that_no_pattern_names() -> None:
         "limits": {"limits": {"batch_ms_max": 9_000}},
     }
     for word, change in wrong.items():
-        assert word in str(refusal(a_deployment(**change), tenants, ["core"])), change
-    assert refusal(a_deployment(), {"desk": TenantSettings()}, ["core"]) is not None
-    assert refusal(a_deployment(removed=True, tenant="other"), tenants, []) is not None
+        assert word in str(refusal(a_deployment(**change), tenants, PLANS)), change
+    assert refusal(a_deployment(), {"desk": TenantSettings()}, PLANS) is not None
+    assert refusal(a_deployment(removed=True, tenant="other"), tenants, {}) is not None
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "fits"), [("1m", True), ("5m", True), ("2m", False), ("100t", False)]
+)
+def test_an_on_needs_a_plan_whose_bars_can_make_those(timeframe: str, fits: bool) -> None:
+    desk = TenantSettings(symbols=("A*",), plans=("core",), signals=("up", "mean"))
+    made = a_deployment(graph=COARSER, style="declarative")
+    plans = {"core": PlanSettings(timeframe=timeframe)}
+    reason = refusal(made, {"desk": desk}, plans)
+    assert reason is None if fits else "plan 'core': " in str(reason), reason
+
+
+def test_a_declared_script_whose_plan_has_other_bars_now_is_quarantined() -> None:
+    state = a_state()
+    state.scripts.put(a_script(graph=COARSER, style="declarative", plan="fast"))
+    heard = advance(PROGRAM, state, a_batch([(0, float(at), 10.0, 0) for at in range(12)]), 0)
+    assert not heard.scripts.faults  # bars of 5 s make those of 5 m
+    slow = Program({"fast": PlanSettings(timeframe="2m", values={"c": "close"})})
+    state = ShardState.new(slow, state.symbols, 16)
+    state.scripts.put(a_script(graph=COARSER, style="declarative", plan="fast"))
+    heard = advance(slow, state, a_batch([(0, 0.0, 10.0, 0), (0, 130.0, 10.0, 0)], first=13), 0)
+    (fault,) = heard.scripts.faults
+    assert "on= of 300 s is not a multiple of the plan's timeframe '2m'" in fault.reason
+    assert verdict(fault.script, fault.outcome, fault.reason, 1).action == "quarantine"
 
 
 def test_strikes_cut_and_then_quarantine_and_the_worst_at_once() -> None:

@@ -316,3 +316,126 @@ def test_a_new_version_keeps_the_state_and_an_old_one_can_be_put_back(running: F
     wait_until(lambda: running.run("script", "list").stdout == "", "it is off the list")
     assert running.run("script", "show", "counter").returncode == 1
     running.assert_no_holes()
+
+
+def test_decisions_are_trimmed_behind_the_snapshot_and_the_next_owner_agrees(
+    server: Server, tmp_path: Path
+) -> None:
+    worker = {**CONFIG["worker"], "snapshot_s": 0.2}
+    config = {**CONFIG, "shards": 1, "worker": worker, "retention": {"ticks_s": 0.5}}
+    with fleet(server, tmp_path, config) as running:
+        running.start("one")
+        good = publish(running, "counter", COUNTER)
+        await_status(running, good, shards=1)
+        running.push(ticks(0, 30))
+        second, rounds = 30, 4
+        for number in range(rounds):  # each of them costs a decision: it is taken back
+            bad = publish(running, "counter", FRAGILE + f"    # {number}\n")
+            await_status(running, bad, shards=1)
+            running.push(ticks(second, 2))
+            second += 2
+            await_status(running, good, shards=1)
+        with server.client() as client:
+
+            def decisions() -> int:
+                running.push(ticks(second - 1, 1))  # news, for a snapshot
+                return int(client.xlen("scripts:{0}"))
+
+            wait_until(lambda: decisions() == 1, "the older decisions are gone")
+            assert client.xinfo_stream("scripts:{0}")["entries-added"] == rounds
+            assert client.xlen("ticks:{0}") < rounds * 200
+        assert running.run("script", "log", "counter").stdout.count("rollback: ") == rounds
+        running.await_caught_up()
+        running.kill("one")
+        running.start("two")
+        running.push(ticks(second, 5))
+        running.await_caught_up()
+        wait_until(lambda: closes(running, "AAA") == second + 4, "all bars are closed")
+        running.assert_no_holes()
+        values = [int(value["value"]) for value in said(running, good, "n", "AAA")]
+        # A batch in which a version failed is nobody's: its bars are not counted.
+        assert values[-5:] == list(range(values[-5], values[-5] + 5))
+        assert "Diverged" not in running.log("two")
+
+
+DICE = """
+import random
+
+
+def on_bar(bar, state):
+    state["total"] = state.get("total", 0.0) + bar.close * random.random()
+    if bar.close > params["least"]:
+        signal("dice", state["total"], symbol=bar.symbol, even=len(bar.symbol) % 2 == 0)
+    return {"level": round(bar.close), "high": bar.close > 105}
+"""
+COARSE = """
+def build(ta):
+    return {"over": ta.close > ta.ema(ta.close, 3, on="5s"), "mean": ta.sma(ta.close, 4)}
+"""
+OF_A_RUN = ("entry", "ts_publish")  # everything else is of the data
+
+
+def write_ticks(path: Path, first_s: int, count: int) -> str:
+    lines = [f"{symbol},{ts},{price!r},1" for symbol, price, ts in ticks(first_s, count)]
+    path.write_text("\n".join(["symbol,ts,price,size", *lines]) + "\n")
+    return str(path)
+
+
+def told(items: list[dict[str, Any]]) -> list[bytes]:
+    """What was said, as bytes, each with its number."""
+    kept = [{key: item[key] for key in item if key not in OF_A_RUN} for item in items]
+    return sorted(orjson.dumps(item, option=orjson.OPT_SORT_KEYS) for item in kept)
+
+
+def test_a_replay_with_scripts_says_what_a_live_fleet_says_to_the_byte(running: Fleet) -> None:
+    files = [write_ticks(running.folder / "a.csv", 0, 40)]
+    running.start("one")
+    options = ["--tenant", "desk", "--symbols", "[!B]*", "--symbols", "B*"]
+    for name, source in {"counter": COUNTER, "dice": DICE, "coarse": COARSE}.items():
+        more = ["--param", "least=102.5"] if name == "dice" else []
+        await_status(running, put(running, name, source, *options, *more))
+    done = running.run("feed", *files)
+    assert done.returncode == 0, done.stderr
+    running.await_caught_up()
+    scripts = [f"{name}={running.folder / name}.py" for name in ("dice", "coarse", "counter")]
+    asked = [word for script in scripts for word in ("--script", script)]
+    replayed = running.replayed(files, *options, *asked, "--param", "dice.least=102.5")
+    live = running.published("signals")
+    assert {item["source"].partition("@")[0] for item in live} == {"counter", "dice", "coarse"}
+    assert {item["name"] for item in live} == {"n", "dice", "level", "high", "over", "mean"}
+    assert told(replayed["signals"]) == told(live)
+    assert told(replayed["values"]) == told(running.published("values"))
+
+
+def test_a_replay_takes_the_scripts_that_a_deployer_could_put_and_no_others(
+    running: Fleet,
+) -> None:
+    ticks_file = write_ticks(running.folder / "a.csv", 0, 6)
+    for name, source in {
+        "counter": COUNTER, "fragile": FRAGILE, "escape": "import os\n", "rising": RISING,
+    }.items():  # fmt: skip
+        (running.folder / f"{name}.py").write_text(source)
+
+    def replay(*options: str) -> subprocess.CompletedProcess[str]:
+        return running.run("replay", ticks_file, *options, cwd=running.folder)
+
+    counter = ["--script", "counter=counter.py"]
+    for options, code, why in (
+        (counter, 1, "tenant 'default' is not in scripts.tenants"),
+        ([*counter, "--tenant", "desk", "--plan", "other"], 1, "there is no plan 'other'"),
+        (["--script", "rising=rising.py", "--tenant", "small"], 1, "signals up, mean"),
+        (["--script", "escape=escape.py", "--tenant", "desk"], 1, "[import]"),
+        (["--script", "x=absent.py", "--tenant", "desk"], 2, "absent.py: No such file"),
+        (["--script", "x y=counter.py", "--tenant", "desk"], 2, "script 'x y': "),
+        ([*counter, *counter, "--tenant", "desk"], 2, "the same name"),
+        ([*counter, "--tenant", "desk", "--param", "x.n=1"], 2, "no --script x"),
+    ):
+        done = replay(*options)
+        assert (done.returncode, why in done.stderr) == (code, True), (options, done.stderr)
+        assert done.stdout == ""
+    failing = replay(*counter, "--script", "fragile=fragile.py", "--tenant", "desk")
+    assert failing.returncode == 1
+    assert "fragile is in quarantine: error in its first 20 bars, line 8" in failing.stderr
+    signals = [orjson.loads(line) for line in failing.stdout.splitlines() if '"id"' in line]
+    assert {signal["source"].partition("@")[0] for signal in signals} == {"counter"}
+    assert len(signals) == 5 * len(SYMBOLS)

@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,21 +11,10 @@ from typing import Any
 
 import click
 
-from sandbox.errors import JailFailed, SandboxError
-from sandbox.limits import Limits
-from sandbox.pool import JailPool
-from sandbox.runner import Refused
-from sandbox.script import Script
 from streams.keys import Keys
+from workers.commands.drafts import Scope, draft, with_scope
 from workers.commands.options import json_option, with_settings
-from workers.commands.script import (
-    FAILED,
-    command,
-    open_pool,
-    params_of,
-    print_report,
-    source_of,
-)
+from workers.commands.script import command, open_pool, params_of
 from workers.connection import linked
 from workers.errors import FleetError
 from workers.scripting.access import refusal
@@ -86,63 +74,18 @@ def office(settings: Settings) -> Iterator[Office]:
 @command.command()
 @click.argument("name")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--plan", default="core", show_default=True, help="Whose bars and values it sees.")
-@click.option("--tenant", default="default", show_default=True, help="Whose it is.")
+@with_scope
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter.")
-@click.option(
-    "--symbols", multiple=True, metavar="PATTERN", help="Less than all that the tenant may."
-)
 @with_settings
-def put(
-    settings: Settings,
-    name: str,
-    file: Path,
-    plan: str,
-    tenant: str,
-    params: tuple[str, ...],
-    symbols: tuple[str, ...],
-) -> None:
+def put(settings: Settings, name: str, file: Path, params: tuple[str, ...], **scope: Any) -> None:
     """Deploy FILE as the script NAME: vetted here, signed, run by every shard from now on."""
-    allowed = settings.scripts.tenants.get(tenant)
-    limits = {} if allowed is None else allowed.limits
-    script = Script(name, source_of(file), params_of(params), Limits(**limits))
-    with open_pool() as pool:
-        graph = _loaded(pool, script, file)
+    with open_pool(settings) as pool:
+        asked = draft(settings, pool, name, file, scope=Scope(**scope), params=params_of(params))
     with office(settings) as desk:
         if desk.registry.versions(name) >= VERSIONS_MAX:
             raise FleetError(f"script {name} has {VERSIONS_MAX} versions: remove it first")
-        made = desk.publish(
-            Deployment(
-                fleet=settings.name,
-                name=name,
-                revision=0,
-                tenant=tenant,
-                plan=plan,
-                symbols=symbols or (() if allowed is None else allowed.symbols),
-                signals=() if allowed is None else allowed.signals,
-                source=script.source,
-                params=dict(script.params),
-                limits=limits,
-                style="imperative" if graph is None else "declarative",
-                graph=graph,
-            ),
-            "put",
-        )
+        made = desk.publish(asked, "put")
     click.echo(f"{made.source_name} put, revision {made.revision} ({made.style})")
-
-
-def _loaded(pool: JailPool, script: Script, file: Path) -> dict[str, Any] | None:
-    """The graph of a declarative script; ends the command where it is refused."""
-    try:
-        runner = pool.load(script)
-    except Refused as refused:
-        print_report(file, refused.report, err=True)
-        sys.exit(FAILED)
-    except (JailFailed, SandboxError) as error:
-        click.echo(f"{file}: {error}", err=True)
-        sys.exit(FAILED)
-    runner.close()
-    return None if runner.declared is None else runner.declared.graph
 
 
 @command.command("list")

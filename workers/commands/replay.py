@@ -1,8 +1,9 @@
 """`fleet replay`: rows and signals from files, without a server."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,15 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from sandbox.script import Param
+from workers.commands.drafts import Scope, draft, with_scope
 from workers.commands.options import with_settings
 from workers.commands.progress import progress_of
-from workers.replay import as_json, replay
+from workers.commands.script import FAILED, open_pool, pair, params_of
+from workers.errors import FleetError
+from workers.replay import Cast, as_json, replay
+from workers.scripting.access import refusal
+from workers.scripting.stage import Account
 from workers.settings import Settings
 
 ROWS_PER_GROUP = 50_000
@@ -34,20 +41,92 @@ type Write = Callable[[dict[str, Any]], object]
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write here (.jsonl or .parquet) instead of printing lines.",
 )
+@click.option(
+    "--script", "scripts", multiple=True, metavar="NAME=FILE",
+    help="A script that is put before the first tick; the options below are for all of them.",
+)  # fmt: skip
+@with_scope
+@click.option(
+    "--param", "params", multiple=True, metavar="[SCRIPT.]NAME=VALUE",
+    help="A parameter, of one script or of all.",
+)  # fmt: skip
 @with_settings
-def command(settings: Settings, files: tuple[Path, ...], out: Path | None) -> None:
+def command(
+    settings: Settings,
+    files: tuple[Path, ...],
+    out: Path | None,
+    scripts: tuple[str, ...],
+    params: tuple[str, ...],
+    **scope: Any,
+) -> None:
     """Print the values and signals that a live fleet gives for these ticks.
 
     One JSON object a line, with the fields of `fleet tail --json`: a line with `data` is of the
-    values, one with `id` of the signals. Bars that no later tick closes stay open.
+    values, one with `id` of the signals. Bars that no later tick closes stay open. What scripts
+    print goes to standard error; it ends with 1 if one of them failed.
     """
-    counts = {"values": 0, "signals": 0}
-    with writer(out) as write, progress_of("replay") as tell:
-        for item in replay(files, settings, tell):
+    counts, failed = {"values": 0, "signals": 0}, set[str]()
+    with ExitStack() as stack:
+        told = partial(_tell, failed)
+        cast = stack.enter_context(_cast(settings, scripts, params, Scope(**scope), told))
+        write, tell = stack.enter_context(writer(out)), stack.enter_context(progress_of("replay"))
+        for item in replay(files, settings, tell, cast):
             about = as_json(item)
             counts["values" if "data" in about else "signals"] += 1
             write(about)
     click.echo(f"{counts['values']:,} values, {counts['signals']:,} signals", err=True)
+    if failed:
+        sys.exit(FAILED)
+
+
+@contextmanager
+def _cast(
+    settings: Settings,
+    scripts: tuple[str, ...],
+    params: tuple[str, ...],
+    scope: Scope,
+    told: Callable[[Account], None],
+) -> Iterator[Cast]:
+    """The scripts as a deployer would draft them, by the rights of the same tenant."""
+    if not scripts:
+        yield Cast()
+        return
+    files = dict(map(pair, scripts))
+    if len(files) < len(scripts):
+        raise click.UsageError("--script: two of them have the same name")
+    with open_pool(settings) as pool:
+        given = _params(files, params)
+        drafts = [
+            draft(settings, pool, name, Path(file), scope=scope, params=given[name])
+            for name, file in files.items()
+        ]
+        for each in drafts:
+            reason = refusal(each, settings.scripts.tenants, settings.plans)
+            if reason is not None:
+                raise FleetError(f"{each.name} is refused: {reason}")
+        yield Cast(drafts, pool, told)
+
+
+def _params(scripts: Iterable[str], texts: tuple[str, ...]) -> dict[str, dict[str, Param]]:
+    """Parameters by script: `length=5` is for all of them, `record.length=5` for `record`."""
+    given: dict[str, dict[str, Param]] = {script: {} for script in scripts}
+    for text in texts:
+        name, value = pair(text)
+        owner, dot, name = name.rpartition(".")
+        if dot and owner not in given:
+            raise click.UsageError(f"--param {text}: there is no --script {owner}")
+        for script in [owner] if dot else given:
+            given[script] |= params_of((f"{name}={value}",))
+    return given
+
+
+def _tell(failed: set[str], account: Account) -> None:
+    """Say what scripts had to say, and which of them are out."""
+    for script, symbol, ts, text in account.lines:
+        click.echo(f"{script}: {symbol} {ts} {text}", err=True)
+    for fault in account.faults:
+        failed.add(fault.script.name)
+        click.echo(f"script {fault.script.name} is in quarantine: {fault.reason}", err=True)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from sandbox.report import Report
 from sandbox.runner import Refused
 from sandbox.script import Param, Script
 from workers.script_bars import bars_of
+from workers.settings import Settings
 from workers.tables import FileError
 
 FAILED: Final = 1
@@ -40,7 +41,10 @@ def command() -> None:
     "--value", "values", multiple=True, metavar="NAME=EXPRESSION",
     help="An indicator for bar.values, for instance RSI_14=rsi(length=14).",
 )  # fmt: skip
-@click.option("--timeframe", default="1m", show_default=True, help="Bars to make of ticks.")
+@click.option(
+    "--timeframe", default="1m", show_default=True,
+    help="How long bars are: those of the file, or those to make of its ticks.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--unvetted", is_flag=True, help="Skip vetting: to test the walls behind it.")
 def run(
@@ -54,7 +58,7 @@ def run(
 ) -> None:
     """Run SCRIPT on files of bars or ticks, in the jail it would have in the fleet."""
     loaded = Script(file.stem, source_of(file), params=params_of(params), vetted=not unvetted)
-    expressions = dict(_pair(value) for value in values)
+    expressions = dict(pair(value) for value in values)
     runs: list[dict[str, Any]] = []
     ok = True
     with open_pool() as pool:
@@ -74,7 +78,7 @@ def _run_one(
     pool: JailPool, script: Script, path: Path, timeframe: str, values: dict[str, str]
 ) -> LocalRun:
     try:
-        return run_file(pool, script, bars_of(path, timeframe), values)
+        return run_file(pool, script, bars_of(path, timeframe), values, timeframe)
     except Refused as refused:
         print_report(Path(script.name), refused.report, err=True)
         sys.exit(FAILED)
@@ -83,10 +87,10 @@ def _run_one(
         sys.exit(FAILED)
 
 
-def open_pool() -> JailPool:
-    """A pool for this one command; ends it where scripts cannot be held."""
+def open_pool(settings: Settings | None = None) -> JailPool:
+    """A pool for this one command, as strict as the workers'; ends it where there can be none."""
     try:
-        return JailPool()
+        return JailPool(landlock_required=settings is None or settings.scripts.landlock_required)
     except SandboxError as error:
         click.echo(str(error), err=True)
         sys.exit(FAILED)
@@ -96,11 +100,14 @@ def source_of(file: Path) -> str:
     """The text of a script, or bad usage."""
     try:
         return file.read_bytes().decode()
+    except OSError as error:
+        raise click.UsageError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise click.UsageError(f"{file} is not UTF-8: byte {error.start}") from None
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """Name and value of `NAME=VALUE`, or bad usage."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise click.UsageError(f"{text!r} is not NAME=VALUE")
@@ -110,7 +117,7 @@ def _pair(text: str) -> tuple[str, str]:
 def params_of(texts: tuple[str, ...]) -> dict[str, Param]:
     """Parameters by name: numbers, true and false as such, the rest as text."""
     params: dict[str, Param] = {}
-    for name, value in map(_pair, texts):
+    for name, value in map(pair, texts):
         try:
             read = json.loads(value)
         except ValueError:

@@ -1,19 +1,21 @@
 """Which tenant may deploy what: patterns in the settings, and nothing that they do not name."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from indicators.errors import IndicatorError
+from sandbox.graph import declared
 from sandbox.limits import Limits
 from workers.scripting.deployment import Deployment
-from workers.settings import TenantSettings
+from workers.settings import PlanSettings, TenantSettings
 
 WILD = frozenset("*?[")
 
 
 def refusal(
-    asked: Deployment, tenants: Mapping[str, TenantSettings], plans: Collection[str]
+    asked: Deployment, tenants: Mapping[str, TenantSettings], plans: Mapping[str, PlanSettings]
 ) -> str | None:
-    """Why this deployment is not allowed, None if it is."""
+    """Why this deployment is not allowed, or cannot run on its plan; None if neither."""
     tenant = tenants.get(asked.tenant)
     if tenant is None:
         return f"tenant {asked.tenant!r} is not in scripts.tenants"
@@ -36,6 +38,11 @@ def refusal(
         return f"tenant {asked.tenant!r} may not use signals {', '.join(unnamed)}"
     if Limits(**asked.limits) != Limits(**tenant.limits):
         return f"its limits are not those of tenant {asked.tenant!r}"
+    if asked.graph is not None:
+        try:
+            declared(asked.graph, Limits(**asked.limits)).plan(plans[asked.plan].timeframe)
+        except IndicatorError as error:
+            return f"plan {asked.plan!r}: {error}"
     return None
 
 

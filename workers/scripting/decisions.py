@@ -56,7 +56,7 @@ def verdict(script: ScriptState, outcome: str, reason: str, now_ms: int) -> Ruli
     strikes = _strikes(script, now_ms)
     if script.previous is not None and script.bars < TRIAL_BARS:
         action = "rollback"
-    elif outcome in AT_ONCE or outcome == "done":
+    elif outcome in AT_ONCE or outcome == "done" or script.program is not None:
         action = "quarantine"
     elif strikes >= Limits(**script.deployment.limits).strikes_max:
         action, reason = "quarantine", f"{strikes} strikes, the last one {reason}"

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from indicators.bars import BarRows
+from indicators.errors import IndicatorError
 from sandbox.changes import changed
 from sandbox.results import Results, Signal
 from sandbox.script import Bars
@@ -143,6 +144,11 @@ def _rows(
 def _declarative(script: ScriptState, bars: Bars, slots: int) -> Results:
     assert script.program is not None
     declared, plan = script.program
+    assert script.feed is not None
+    try:
+        plan.check_rows(script.feed[0])
+    except IndicatorError as error:  # the plan has other bars than when the script was put
+        return Results(outcome="misfit", message=str(error))
     script.grow(slots)
     columns = plan.run(script.cells, bars.slots, bars.columns)
     signals = changed(declared, script.levels, bars.slots, columns)

@@ -52,10 +52,15 @@ class ScriptState:
     previous: "ScriptState | None" = None  # the version before, kept until this one is proven
     covered: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
+    program: tuple[Declared, Plan] | None = None  # what a declarative one computes
+
     @classmethod
     def new(cls, deployment: Deployment, sealed: bytes) -> Self:
         """A script that has seen nothing."""
         state = cls(deployment, sealed)
+        if deployment.graph is not None:
+            limits = Limits(**deployment.limits)
+            state.program = _declared(orjson.dumps(deployment.graph), limits)
         state.reset(None)
         return state
 
@@ -63,13 +68,6 @@ class ScriptState:
     def name(self) -> str:
         """Name of the script."""
         return self.deployment.name
-
-    @property
-    def program(self) -> tuple[Declared, Plan] | None:
-        """What a declarative script computes, None for an imperative one."""
-        if self.deployment.graph is None:
-            return None
-        return _declared(orjson.dumps(self.deployment.graph), Limits(**self.deployment.limits))
 
     def reset(self, feed: Feed | None) -> None:
         """Forget all bars: from now on they are those of `feed`."""
