@@ -1,21 +1,13 @@
-"""From a URL to connections: one server, Sentinel, or Cluster.
-
-`redis://[user:password@]host[:port][/db]` and `rediss://` (TLS) name one server;
-`redis+sentinel://[user:password@]host[:port][,host[:port]...]/service[/db]` the primary that the
-sentinels know under that name; `redis+cluster://[user:password@]host[:port][,...]` a cluster.
-`rediss+sentinel://` and `rediss+cluster://` are the same over TLS. The query carries any further
-option of redis-py's connections (`?ssl_ca_certs=/ca.pem`, `?sentinel_password=...`).
-"""
+"""Connections to the servers that a URL names: one, Sentinel's primary, or a cluster's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self, cast
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.connection import AbstractConnection, parse_url
+from redis.connection import AbstractConnection
 from redis.exceptions import (
     AskError,
     ClusterDownError,
@@ -26,16 +18,12 @@ from redis.exceptions import (
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from streams.address import Address
 from streams.errors import Refused, StreamError, Unavailable
 from streams.functions import LIBRARY, Library, server_error
 
 CONNECT_S = 3.0
 REPLY_S = 10.0
-PORT, SENTINEL_PORT = 6379, 26379
-SCHEMES = (
-    *("redis", "redis+sentinel", "redis+cluster"),
-    *("rediss", "rediss+sentinel", "rediss+cluster"),
-)
 
 
 class Link:
@@ -43,11 +31,8 @@ class Link:
 
     def __init__(self, url: str, *, library: Library = LIBRARY) -> None:
         self.url, self.library = url, library
-        parts = urlsplit(url)
-        if parts.scheme not in SCHEMES:
-            raise ValueError(f"scheme {parts.scheme!r}: wanted one of {', '.join(SCHEMES)}")
-        self._parts = parts
-        self.clustered = parts.scheme.endswith("+cluster")
+        self._address = Address.parse(url)
+        self.clustered = self._address.kind == "cluster"
         self._client: Any = None
 
     @property
@@ -117,52 +102,22 @@ class Link:
         return self._cluster.get_redis_connection(found)
 
     def _connect(self) -> Any:
-        parts, options = self._parts, self._options()
-        if parts.scheme.endswith("+cluster"):
+        address = self._address
+        options = {**address.options, **common()}
+        if address.kind == "cluster":
             node: Any = ClusterNode
-            nodes = [node(host, port) for host, port in hosts(parts, PORT)]
+            nodes = [node(host, port) for host, port in address.hosts]
             cluster: Any = RedisCluster
-            try:
+            with translation():
                 return cluster(startup_nodes=nodes, **options)
-            except SERVER_ERRORS as error:
-                raise translated(error) from error
-        if parts.scheme.endswith("+sentinel"):
-            return self._sentinel(options)
+        if address.kind == "sentinel":
+            limits = {"socket_timeout": CONNECT_S, "retry": no_retry()}
+            kind: Any = Sentinel
+            sentinel = kind(
+                address.hosts, sentinel_kwargs={**address.sentinel_options, **limits}, **options
+            )
+            return sentinel.master_for(address.service)
         return redis.Redis.from_url(self.url, **common())
-
-    def _sentinel(self, options: dict[str, Any]) -> Any:
-        service, _, db = self._parts.path.strip("/").partition("/")
-        if not service:
-            raise ValueError(f"url {self.url!r}: wanted /service after the sentinels")
-        login = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
-        kind: Any = Sentinel
-        sentinel = kind(
-            hosts(self._parts, SENTINEL_PORT),
-            sentinel_kwargs={**login, "socket_timeout": CONNECT_S, "retry": no_retry()},
-            db=int(db or 0),
-            **options,
-        )
-        return sentinel.master_for(service)
-
-    def _options(self) -> dict[str, Any]:
-        """Options of redis-py that the URL of several hosts stands for."""
-        query = self._parts.query
-        options = dict(parse_qsl(query))
-        user = self._parts._replace(netloc=f"{self._login()}localhost", scheme=self._plain())
-        parse: Any = parse_url
-        parsed = parse(user._replace(path="").geturl())
-        for name in ("host", "port", "db", "connection_class"):
-            parsed.pop(name, None)
-        if self._plain() == "rediss":
-            parsed["ssl"] = True
-        return {**options, **parsed, **common()}
-
-    def _login(self) -> str:
-        login, at, _ = self._parts.netloc.rpartition("@")
-        return login + at
-
-    def _plain(self) -> str:
-        return self._parts.scheme.partition("+")[0]
 
 
 def connect(url: str, *, library: Library = LIBRARY) -> Link:
@@ -170,13 +125,6 @@ def connect(url: str, *, library: Library = LIBRARY) -> Link:
     link = Link(url, library=library)
     link.load_functions()
     return link
-
-
-def hosts(parts: SplitResult, port: int) -> list[tuple[str, int]]:
-    """The hosts of a URL that names several, each with its port."""
-    named = parts.netloc.rpartition("@")[2].split(",")
-    split = [urlsplit(f"//{host}") for host in named]
-    return [(unquote(host.hostname or "127.0.0.1"), host.port or port) for host in split]
 
 
 def no_retry() -> Retry:

@@ -4,16 +4,15 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from streams.connection import CONNECT_S, REPLY_S, SERVER_ERRORS, translated
+from streams.asynchronous import client_of, look_again, pipelined
+from streams.connection import REPLY_S, SERVER_ERRORS, translated
 from streams.errors import Refused, StreamError
 from streams.heed import Heed
 from streams.keys import DEFAULT_NAME, Keys, shard_name, shard_of
@@ -65,7 +64,7 @@ class _Entry(NamedTuple):
 
 
 class TickProducer:
-    """Pushes ticks to the shards of one server; use it as an asynchronous context manager.
+    """Pushes ticks to the shards of a fleet; use it as an asynchronous context manager.
 
     Every entry has an id of this producer's own choosing, so that sending it again after a lost
     reply adds nothing. Sequence numbers start at a random place, far from any other producer's:
@@ -86,12 +85,7 @@ class TickProducer:
         heeds: str | None = DEFAULT_NAME,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._client = redis.asyncio.Redis.from_url(
-            url,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=REPLY_S,
-            socket_connect_timeout=CONNECT_S,
-        )
+        self._client = client_of(url, reply_s=REPLY_S)
         self._keys, self._shards = Keys(), shards
         self._heed = None if heeds is None else Heed(self._client, Keys(heeds), now)
         self._linger_s, self._retry_s, self._now = linger_s, retry_s, now
@@ -231,26 +225,25 @@ class TickProducer:
                 if isinstance(meaning, Refused) or time.monotonic() + pause > deadline:
                     raise meaning from error
                 await asyncio.sleep(pause)
+                await look_again(self._client)
                 pause = min(2 * pause, BACKOFF_S_MAX)
 
     async def _try(self, key: str, entries: list[_Entry]) -> list[_Entry]:
         """Add the entries; returns those that another producer was in the way of, renamed."""
-        pipe = self._client.pipeline(transaction=False)
-        for entry in entries:
-            fields: Any = entry.fields
-            pipe.xadd(key, fields, id=str(entry.id))
+        replies = await pipelined(self._client, (_xadd(key, entry) for entry in entries))
         refused = []
-        for entry, reply in zip(entries, await pipe.execute(raise_on_error=False), strict=True):
+        for entry, reply in zip(entries, replies, strict=True):
             if isinstance(reply, Exception):
                 if TOO_SMALL not in str(reply):
                     raise reply
                 refused.append(entry)
         if not refused:
             return []
-        pipe = self._client.pipeline(transaction=False)
-        for entry in refused:
-            pipe.xrange(key, str(entry.id), str(entry.id))
-        found = await pipe.execute()
+        looks = (("XRANGE", key, str(entry.id), str(entry.id)) for entry in refused)
+        found = await pipelined(self._client, looks)
+        for at in found:
+            if isinstance(at, Exception):
+                raise at
         missing = [entry.fields for entry, at in zip(refused, found, strict=True) if not at]
         if missing:
             info = await self._client.xinfo_stream(key)
@@ -302,6 +295,10 @@ class HistoryProducer(FrameProducer):
     def pack_columns(self, ticks: TickTable, rows: Ints) -> list[dict[str, Any]]:
         """Frames that are marked as history."""
         return [{**fields, "history": "1"} for fields in super().pack_columns(ticks, rows)]
+
+
+def _xadd(key: str, entry: _Entry) -> tuple[Any, ...]:
+    return ("XADD", key, str(entry.id), *chain.from_iterable(entry.fields.items()))
 
 
 def plain_fields(

@@ -1,14 +1,13 @@
 """A thin asyncio client for those who read signals or values."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
-from streams.connection import CONNECT_S, REPLY_S, SERVER_ERRORS, translated
+from streams.asynchronous import client_of, is_clustered, look_again, pipelined
+from streams.connection import REPLY_S, SERVER_ERRORS, translated
 from streams.errors import Malformed
 from streams.keys import DEFAULT_NAME, Keys
 from streams.records import ZERO, EntryId
@@ -16,6 +15,7 @@ from streams.signals import Signal, Values
 
 COUNT = 1000
 BLOCK_MS = 1000
+POLL_S = 0.01  # between two looks at a cluster, where one read cannot wait for many shards
 
 
 class Position(NamedTuple):
@@ -47,7 +47,7 @@ class Received(NamedTuple):
 
 
 class SignalReader:
-    """Reads the output streams of some shards of one server, without end.
+    """Reads the output streams of some shards, without end.
 
     `positions` holds where it stands and may be given back to a later reader: it goes on with the
     next entry, and tells with a Gap when that is no longer there.
@@ -63,12 +63,7 @@ class SignalReader:
         name: str = DEFAULT_NAME,
         positions: Mapping[str, Position] | None = None,
     ) -> None:
-        self._client = redis.asyncio.Redis.from_url(
-            url,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=REPLY_S + BLOCK_MS / 1000,
-            socket_connect_timeout=CONNECT_S,
-        )
+        self._client = client_of(url, reply_s=REPLY_S + BLOCK_MS / 1000)
         given = positions or {}
         self.positions = {str(shard): given.get(str(shard), START) for shard in shards}
         self._shard_of = {self.key(Keys(name), shard).encode(): shard for shard in self.positions}
@@ -108,19 +103,42 @@ class SignalReader:
 
     async def read(self, *, block_ms: int = BLOCK_MS) -> list[Received]:
         """What is there, or comes within `block_ms`."""
-        after: Any = {
-            key: str(self.positions[shard].entry) for key, shard in self._shard_of.items()
-        }
         try:
-            reply: Any = await self._client.xread(after, count=COUNT, block=max(block_ms, 1))
+            streams = await self._streams(block_ms)
         except SERVER_ERRORS as error:
+            await look_again(self._client)
             raise translated(error) from error
-        streams = reply.items() if isinstance(reply, dict) else reply or []
         found = []
         for key, entries in streams:
             for name, fields in _flattened(entries):
                 found += self._take(self._shard_of[key], EntryId.parse(name), fields)
         return found
+
+    async def _streams(self, block_ms: int) -> Iterable[tuple[bytes, Any]]:
+        """What came, by key: in one read that waits, or, in a cluster, in many that do not."""
+        if not is_clustered(self._client):
+            after: Any = {
+                key: str(self.positions[shard].entry) for key, shard in self._shard_of.items()
+            }
+            reply: Any = await self._client.xread(after, count=COUNT, block=max(block_ms, 1))
+            return reply.items() if isinstance(reply, dict) else reply or []
+        deadline = time.monotonic() + block_ms / 1000
+        while True:
+            found = await self._look()
+            if found or time.monotonic() >= deadline:
+                return found
+            await asyncio.sleep(POLL_S)
+
+    async def _look(self) -> list[tuple[bytes, Any]]:
+        commands = [
+            ("XRANGE", key, f"({self.positions[shard].entry}", "+", "COUNT", COUNT)
+            for key, shard in self._shard_of.items()
+        ]
+        replies = await pipelined(self._client, commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return [(key, got) for key, got in zip(self._shard_of, replies, strict=True) if got]
 
     def _take(self, shard: str, entry: EntryId, fields: Mapping[bytes, bytes]) -> list[Received]:
         last = self.positions[shard]
