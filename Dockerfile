@@ -27,15 +27,15 @@ COPY pyproject.toml uv.lock ./
 RUN python3 -m venv /opt/uv \
     && /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check "$(python3 -c \
        'import tomllib; print(*("uv==" + p["version"] for p in tomllib.load(open("uv.lock", "rb"))["package"] if p["name"] == "uv"))')" \
-    && /opt/uv/bin/uv sync --frozen --no-default-groups --no-install-project
+    && /opt/uv/bin/uv sync --frozen --no-default-groups --extra otel --no-install-project
 COPY LICENSE README.md ./
 COPY indicators indicators
 COPY sandbox sandbox
 COPY streams streams
 COPY workers workers
 # -P: the kernels of the installed packages, not of the sources beside it; numba goes by path.
-RUN /opt/uv/bin/uv sync --frozen --no-default-groups --no-editable \
-    && /opt/uv/bin/uv export --quiet --frozen --no-default-groups --preview-features sbom-export \
+RUN /opt/uv/bin/uv sync --frozen --no-default-groups --extra otel --no-editable \
+    && /opt/uv/bin/uv export --quiet --frozen --no-default-groups --extra otel --preview-features sbom-export \
        --format cyclonedx1.5 --output-file /opt/signalfleet/sbom.cdx.json \
     && find /opt/signalfleet -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} + \
     && /opt/signalfleet/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash \

@@ -4,14 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic, time_ns
 from typing import NamedTuple
 
-from streams.records import Batch, Commit, Exchange
+from streams.records import Batch, Commit, Exchange, Snapshot
 from workers.latency import NS_PER_S, Passage, first_tick
 from workers.meter import Meter
 from workers.metrics import Metrics
 from workers.processor import Output
 from workers.run import ShardRun
+from workers.tracing import Span, Traces
 
 NS_PER_MS = 1_000_000
+STEAL = "steal"
 
 
 class UnderWay(NamedTuple):
@@ -21,6 +23,8 @@ class UnderWay(NamedTuple):
     entry_ns: int
     read_ns: int
     read_at: float  # the same moment by the monotonic clock
+    rows: int
+    ran: tuple[float, float] | None  # when scripts ran, by the monotonic clock
 
     def passage(self, sent_at: float, done_at: float) -> Passage:
         """Its whole way."""
@@ -30,6 +34,31 @@ class UnderWay(NamedTuple):
             commit_s=done_at - sent_at,
         )
 
+    def trace(self, commit: Commit, passage: Passage) -> Span:
+        """The passage as spans, from the entry on: an event may be of a tape, and years ago."""
+        scripts = []
+        if self.ran is not None:
+            began, ended = (self.read_ns + round((at - self.read_at) * NS_PER_S) for at in self.ran)
+            scripts.append(Span("scripts", began, ended))
+        return Span(
+            "batch",
+            passage.entry_ns,
+            passage.done_ns,
+            {
+                "shard": commit.shard,
+                "rows": self.rows,
+                "entries": commit.entries,
+                "signals": len(commit.signals),
+                "values": len(commit.values),
+                "push_s": (passage.entry_ns - passage.event_ns) / NS_PER_S,
+            },
+            [
+                Span("queue", passage.entry_ns, passage.read_ns),
+                Span("compute", passage.read_ns, passage.sent_ns, children=scripts),
+                Span("commit", passage.sent_ns, passage.done_ns),
+            ],
+        )
+
 
 class Accounts:
     """What one worker's data plane did, turn by turn and shard by shard.
@@ -37,8 +66,9 @@ class Accounts:
     The data plane's thread writes, the heartbeat's reads `meters`.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
-        self.metrics = metrics
+    def __init__(self, metrics: Metrics, traces: Traces | None = None) -> None:
+        self.metrics, self._traces = metrics, traces
+        self._leaving: dict[str, tuple[float, str, str]] = {}
         self.meters: dict[str, Meter] = {}
         self._read_at, self._read_ns, self._row_s = 0.0, 0, 0.0
         self._sent_at: float | None = None
@@ -58,16 +88,42 @@ class Accounts:
         self._under_way.pop(shard, None)
         self.metrics.forget(shard)
 
-    def lost(self, error: Exception) -> None:
+    def taken(self, run: ShardRun, from_state: str, took_s: float) -> None:
+        """A shard was taken, and stands where its last owner left it."""
+        self.metrics.takeover_seconds.observe(took_s)
+        self.metrics.takeovers.labels(from_state=from_state).inc()
+        entries = run.state.entries
+        self._tell("take-over", took_s, shard=run.shard, found=from_state, entries=entries)
+
+    def not_taken(self, shard: str, error: Exception, took_s: float) -> None:
+        """A take-over failed."""
+        self._tell("take-over", took_s, failed=type(error).__name__, shard=shard)
+
+    def leaving(self, shard: str, successor: str, why: str) -> None:
+        """A shard is to be handed over: because of a steal, the placement, or our own end."""
+        self._leaving[shard] = (monotonic(), successor, why)
+
+    def released(self, shard: str) -> None:
+        """The shard is free for its successor."""
+        began, successor, why = self._leaving.pop(shard, (monotonic(), "", ""))
+        name = STEAL if why == STEAL else "hand-over"
+        self._tell(name, monotonic() - began, shard=shard, successor=successor, why=why)
+
+    def lost(self, shard: str, error: Exception) -> None:
         """A shard went because of `error`."""
+        self._leaving.pop(shard, None)
         self.metrics.commits.labels(result=type(error).__name__.lower()).inc()
 
     def idle(self, shard: str) -> None:
         """Nothing of the shard waits."""
         self.meters[shard].oldest_ms = 0
 
-    def snapshotted(self, shard: str) -> None:
+    def snapshotted(self, shard: str, capsule: Snapshot, took_s: float) -> None:
         """A snapshot of the shard is at the server."""
+        self.metrics.snapshot_seconds.observe(took_s)
+        self._tell(
+            *("snapshot", took_s), shard=shard, entries=capsule.entries, bytes=len(capsule.payload)
+        )
         if shard in self.meters:
             self.meters[shard].snapshot_at = monotonic()
 
@@ -79,7 +135,12 @@ class Accounts:
         self._read_ns = time_ns() - round((monotonic() - exchange.read_at) * NS_PER_S)
 
     def processed(
-        self, shard: str, batches: Sequence[Batch], outputs: Sequence[Output], compute_s: float
+        self,
+        shard: str,
+        batches: Sequence[Batch],
+        outputs: Sequence[Output],
+        compute_s: float,
+        ran: tuple[float, float] | None = None,
     ) -> None:
         """Take note of the batches of a turn that were processed, and are yet to be committed."""
         metrics, meter = self.metrics, self.meters[shard]
@@ -88,14 +149,15 @@ class Accounts:
             metrics.count_shed(shed.forming, shed.plans, shed.scripts)
         metrics.bars.inc(sum(output.bars for output in outputs))
         metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
-        busy_s = compute_s + self._row_s * sum(batch.rows for batch in batches)
+        rows = sum(batch.rows for batch in batches)
+        busy_s = compute_s + self._row_s * rows
         meter.count(batches, busy_s)
         metrics.busy.inc(busy_s)
         if batches[0].rows:
             meter.oldest_ms = int(batches[0].entry_ms[0])
         tick = first_tick(batches)
         if tick is not None:
-            self._under_way[shard] = UnderWay(*tick, self._read_ns, self._read_at)
+            self._under_way[shard] = UnderWay(*tick, self._read_ns, self._read_at, rows, ran)
 
     def sending(self, at: float) -> None:
         """Commits go out; what is sent again was sent when it was sent first."""
@@ -116,7 +178,17 @@ class Accounts:
         for commit in commits:
             batch = self._under_way.pop(commit.shard, None)
             if batch is not None:
-                metrics.latency.observe(batch.passage(sent_at, at))
+                passage = batch.passage(sent_at, at)
+                metrics.latency.observe(passage)
+                if self._traces is not None and self._traces.takes():
+                    self._traces.tell(batch.trace(commit, passage))
+
+    def _tell(self, name: str, took_s: float, failed: str = "", **about: str | int) -> None:
+        """A trace of one span that has ended just now."""
+        if self._traces is not None:
+            now_ns = time_ns()
+            start_ns = now_ns - round(took_s * NS_PER_S)
+            self._traces.tell(Span(name, start_ns, now_ns, about, failed=failed))
 
 
 def total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -243,7 +243,9 @@ class DataPlane:
             keeps=self._keeps(run, now_ns // NS_PER_MS),
         )
         run.control = batches[-1].control
-        self.accounts.processed(run.shard, batches, outputs, monotonic() - started)
+        self.accounts.processed(
+            run.shard, batches, outputs, monotonic() - started, run.host.take_ran()
+        )
 
     def _keeps(self, run: ShardRun, now_ms: int) -> Sequence[Keep]:
         """What bounds the outputs now and then: trimming costs, and need not be exact."""
@@ -284,9 +286,9 @@ class DataPlane:
 
     def _upload(self, run: ShardRun, capsule: Snapshot, decided: Decided) -> None:
         try:
-            with self.accounts.metrics.snapshot_seconds.time():
-                run.log.save_snapshot(run.lease.fence, capsule)
-            self.accounts.snapshotted(run.shard)
+            began = monotonic()
+            run.log.save_snapshot(run.lease.fence, capsule)
+            self.accounts.snapshotted(run.shard, capsule, monotonic() - began)
             retention_ms = int(self._settings.retention.ticks_s * MS_PER_S)
             run.log.trim(run.lease.fence, retention_ms=retention_ms, decided=decided)
         except StreamError as error:
@@ -322,6 +324,7 @@ class DataPlane:
             run.log.save_snapshot(run.lease.fence, run.capsule())
         self._forget(run)
         run.log.release(run.lease.fence, successor=run.successor or "", reserve_ms=RESERVE_MS)
+        self.accounts.released(run.shard)
         held_ms = round((monotonic() - stopped) * MS_PER_S, 1)
         logger.info("shard released", shard=run.shard, successor=run.successor, held_ms=held_ms)
         self._on_gone(run.shard, False)
@@ -329,7 +332,7 @@ class DataPlane:
     def _lose(self, run: ShardRun, error: Exception) -> None:
         """Drop a shard whose lease or state is no longer ours."""
         self._forget(run)
-        self.accounts.lost(error)
+        self.accounts.lost(run.shard, error)
         logger.warning("shard lost", shard=run.shard, reason=str(error))
         self._on_gone(run.shard, not isinstance(error, StreamError))
 

@@ -18,7 +18,7 @@ from streams.keys import Keys
 from streams.log import ShardLog, renew_all
 from streams.records import Lease
 from streams.wire import Wire
-from workers.accounts import Accounts
+from workers.accounts import STEAL, Accounts
 from workers.backoff import Backoff
 from workers.bell import Bell, Released
 from workers.dataplane import DataPlane, Give, Take
@@ -33,6 +33,7 @@ from workers.settings import Settings
 from workers.shedder import Shedder
 from workers.stealing import StealPolicy, held, steal
 from workers.takeover import take_over
+from workers.tracing import Traces
 
 BEATS_PER_LEASE = 10
 BEAT_S_MAX = 0.25
@@ -66,12 +67,13 @@ class Ownership:
         metrics: Metrics,
         background: Executor,
         keeper: ScriptKeeper,
+        traces: Traces | None = None,
     ) -> None:
         self.name = name
         self.plane = DataPlane(
             settings,
             Wire(link, keys, shards=settings.shards),
-            Accounts(metrics),
+            Accounts(metrics, traces),
             background,
             keeper,
             Shedder(link, keys, settings.shedding, settings.worker),
@@ -131,7 +133,7 @@ class Ownership:
             fences = {shard: held.lease.fence for shard, held in self._holdings.items()}
         lost = renew_all(self._link, self._keys, fences, lease_ms=self._settings.worker.lease_ms)
         for shard in lost:
-            self._give(shard, "")
+            self._give(shard, "", "lost")
         loads = self.observer.known(view)
         self._follow(view, loads)
         if measured:
@@ -153,7 +155,7 @@ class Ownership:
         self._wanted = frozenset(shard for shard, owner in placed.items() if owner == self.name)
         for shard in self.holdings:
             if shard not in self._wanted:
-                self._give(shard, placed[shard])
+                self._give(shard, placed[shard], "placement")
         for shard in self._free(owners):
             self._try(shard)
 
@@ -169,7 +171,7 @@ class Ownership:
             policy=self._policy,
         )
         for one in asked:
-            if one.giver == self.name and self._give(one.shard, one.taker):
+            if one.giver == self.name and self._give(one.shard, one.taker, STEAL):
                 self._metrics.steals.inc()
                 logger.info("shard stolen", shard=one.shard, taker=one.taker)
 
@@ -225,19 +227,19 @@ class Ownership:
             run = take_over(log, lease, self._program, self._settings.worker, self._keeper.bench)
         except Exception as error:
             logger.exception("take-over failed", shard=lease.shard)
+            self.plane.accounts.not_taken(lease.shard, error, monotonic() - started)
             self._gone(lease.shard, rest=not isinstance(error, StreamError))
             return
         took_s = monotonic() - started
-        self._metrics.takeover_seconds.observe(took_s)
         logger.info(
             "shard taken", shard=lease.shard, previous=lease.previous, took_s=round(took_s, 3)
         )
-        self._metrics.takeovers.labels(from_state=_from_state(lease, self.name)).inc()
+        self.plane.accounts.taken(run, _from_state(lease, self.name), took_s)
         with self._lock:
             self._holdings[lease.shard].ready = True
         self.plane.commands.put(Take(run))
 
-    def _give(self, shard: str, successor: str) -> bool:
+    def _give(self, shard: str, successor: str, why: str) -> bool:
         """Let the data plane give the shard up; whether it can."""
         with self._lock:
             holding = self._holdings.get(shard)
@@ -246,6 +248,7 @@ class Ownership:
             holding.leaving = True
             if successor:
                 self._giving[shard] = (successor, monotonic() + GIVE_S_MAX)
+        self.plane.accounts.leaving(shard, successor, why)
         self.plane.commands.put(Give(shard, successor))
         return True
 
@@ -265,7 +268,7 @@ class Ownership:
             logger.warning("server away", reason="leaving without a word")
         while self.holdings and monotonic() < deadline:
             for shard in self.holdings:  # again and again: some are only now being taken
-                self._give(shard, "")
+                self._give(shard, "", "drain")
             Event().wait(POLL_S)
         if self.holdings:
             logger.error("drain timed out", shards=list(self.holdings))

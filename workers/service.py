@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from time import monotonic
 
 import mode
 import structlog
@@ -22,10 +23,12 @@ from workers.scaling import Unknown
 from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
 from workers.topology import agree
+from workers.tracing import open_traces
 from workers.warm import warm
 
 BACKGROUND_THREADS = 4
 STOP_S_SPARE = 5.0
+TRACES_S_MAX = 2.0  # of the time to drain, for the last traces to be delivered
 SWITCH_S = 0.0005  # the processing thread waits for the interpreter no longer than this
 
 logger = structlog.get_logger()
@@ -70,9 +73,10 @@ class WorkerService(mode.Service):
         self.keeper = ScriptKeeper(
             settings, name, link, self.keys, self.metrics, self.background, jails
         )
+        self.traces = open_traces(settings.telemetry, fleet=settings.name, worker=name)
         self.ownership = Ownership(
             *(settings, name, link, self.keys, self.program),
-            *(self.metrics, self.background, self.keeper),
+            *(self.metrics, self.background, self.keeper, self.traces),
         )
 
     async def on_first_start(self) -> None:
@@ -93,9 +97,16 @@ class WorkerService(mode.Service):
         await self.add_runtime_dependency(ThreadService("scripts", self.keeper.run))
         logger.info("worker started", worker=self.name, program=self.program.digest)
 
+    async def on_stop(self) -> None:
+        """From here on the time to drain runs."""
+        self._stopped_at = monotonic()
+
     async def on_shutdown(self) -> None:
         """Close what is left once nothing is owned any more."""
         self.background.shutdown(wait=False, cancel_futures=True)
+        if self.traces is not None:
+            left_s = self._stopped_at + self.settings.worker.drain_s - monotonic()
+            await asyncio.to_thread(self.traces.close, min(max(left_s, 0.0), TRACES_S_MAX))
         if self.settings.http.enabled:
             await asyncio.to_thread(self.http.stop)
         logger.info("worker stopped", worker=self.name)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -63,6 +64,15 @@ def _emit(text: str) -> str:
 
 def _duration(text: str) -> str:
     duration_ns(text)
+    return text
+
+
+def _collector(text: str) -> str:
+    url = urlsplit(text)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment:
+        raise ValueError("wanted http://host:port or https://host:port")
+    if url.username is not None or url.password is not None:
+        raise ValueError("no credentials in the address: they belong into telemetry.headers")
     return text
 
 
@@ -246,6 +256,20 @@ class LogSettings(Section):
     format: Literal["json", "console"] = "json"
 
 
+class TelemetrySettings(Section):
+    """Traces for an OpenTelemetry collector, by OTLP over HTTP; without its address there are none.
+
+    The path `/v1/traces` follows the address. `share` is of the batches, `per_s_max` bounds them.
+    """
+
+    endpoint: Annotated[str, AfterValidator(_collector)] | None = None
+    headers: dict[str, SecretStr] = {}
+    ca_file: Path | None = None
+    share: float = Field(0.01, gt=0, le=1)
+    per_s_max: int = Field(20, ge=1, le=1_000)
+    timeout_s: float = Field(5.0, gt=0, le=60)
+
+
 class Settings(BaseSettings):
     """Everything a process of the fleet is told."""
 
@@ -270,6 +294,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @classmethod
     def settings_customise_sources(

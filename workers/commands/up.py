@@ -14,6 +14,7 @@ from workers.logs import configure_logs
 from workers.settings import Settings
 from workers.supervisor import Supervisor
 from workers.topology import agree
+from workers.tracing import require
 
 
 @click.command()
@@ -25,6 +26,7 @@ def command(settings: Settings, least: int, most: int) -> None:
     if least > most:
         raise click.UsageError(f"--min {least} is above --max {most}")
     configure_logs(settings.log)
+    require(settings.telemetry)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

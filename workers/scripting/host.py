@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from threading import Lock
+from time import monotonic
 from typing import Final
 
 from sandbox.errors import SandboxError
@@ -38,6 +39,7 @@ class ScriptHost:
         self.closed = False
         self.asked: dict[str, int] = {}  # revisions that were put into the log
         self.report_at = 0.0
+        self._ran: tuple[float, float] | None = None
 
     def load(self, script: ScriptState, names: Sequence[str]) -> Runner:
         """A process with the script, its instruments as last collected.
@@ -85,11 +87,18 @@ class ScriptHost:
                 results[name] = Results(outcome="crashed", message=str(error))
         if bars:
             assert self._pool is not None
+            began = monotonic()
             done = self._pool.run_all(bars)
+            self._ran = (self._ran[0] if self._ran else began, monotonic())
             results |= {runner.script.name: result for runner, result in done.items()}
         if any(result.outcome == "lost" for result in results.values()):
             raise FleetError("the process that starts scripts is gone")
         return results
+
+    def take_ran(self) -> tuple[float, float] | None:
+        """When scripts began to run since this was last asked, and when they had ended."""
+        ran, self._ran = self._ran, None
+        return ran
 
     def collect(self, scripts: Scripts) -> dict[str, str]:
         """Put all state into `scripts`; returns which scripts could not be saved, and why."""
