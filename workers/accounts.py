@@ -5,7 +5,7 @@ from time import monotonic, time_ns
 from typing import NamedTuple
 
 from streams.records import Batch, Commit, Exchange, Snapshot
-from workers.latency import NS_PER_S, Passage, first_tick
+from workers.latency import NS_PER_S, Way, first_tick, moments
 from workers.meter import Meter
 from workers.metrics import Metrics
 from workers.processor import Output
@@ -26,36 +26,39 @@ class UnderWay(NamedTuple):
     rows: int
     ran: tuple[float, float] | None  # when scripts ran, by the monotonic clock
 
-    def passage(self, sent_at: float, done_at: float) -> Passage:
-        """Its whole way."""
-        return Passage.of(
-            *(self.event_ns, self.entry_ns, self.read_ns),
+    def way(self, sent_at: float, done_at: float) -> Way:
+        """All of it, once it is committed."""
+        return Way(
+            self.event_ns,
+            self.entry_ns,
+            self.read_ns,
             compute_s=sent_at - self.read_at,
             commit_s=done_at - sent_at,
         )
 
-    def trace(self, commit: Commit, passage: Passage) -> Span:
-        """The passage as spans, from the entry on: an event may be of a tape, and years ago."""
+    def trace(self, commit: Commit, way: Way) -> Span:
+        """The way as spans, from the entry on: an event may be of a tape, and years ago."""
+        event, entry, read, sent, done = moments([way])[:, 0].tolist()
         scripts = []
         if self.ran is not None:
             began, ended = (self.read_ns + round((at - self.read_at) * NS_PER_S) for at in self.ran)
             scripts.append(Span("scripts", began, ended))
         return Span(
             "batch",
-            passage.entry_ns,
-            passage.done_ns,
+            entry,
+            done,
             {
                 "shard": commit.shard,
                 "rows": self.rows,
                 "entries": commit.entries,
                 "signals": len(commit.signals),
                 "values": len(commit.values),
-                "push_s": (passage.entry_ns - passage.event_ns) / NS_PER_S,
+                "push_s": (entry - event) / NS_PER_S,
             },
             [
-                Span("queue", passage.entry_ns, passage.read_ns),
-                Span("compute", passage.read_ns, passage.sent_ns, children=scripts),
-                Span("commit", passage.sent_ns, passage.done_ns),
+                Span("queue", entry, read),
+                Span("compute", read, sent, children=scripts),
+                Span("commit", sent, done),
             ],
         )
 
@@ -178,10 +181,10 @@ class Accounts:
         for commit in commits:
             batch = self._under_way.pop(commit.shard, None)
             if batch is not None:
-                passage = batch.passage(sent_at, at)
-                metrics.latency.observe(passage)
+                way = batch.way(sent_at, at)
+                metrics.latency.observe(way)
                 if self._traces is not None and self._traces.takes():
-                    self._traces.tell(batch.trace(commit, passage))
+                    self._traces.tell(batch.trace(commit, way))
 
     def _tell(self, name: str, took_s: float, failed: str = "", **about: str | int) -> None:
         """A trace of one span that has ended just now."""

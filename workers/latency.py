@@ -1,16 +1,16 @@
 """Where the time of a batch goes: from a tick's event to its commit, in stages that add up."""
 
-from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, Self
+from threading import Lock
+from typing import Final, NamedTuple
 
 import numpy as np
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from streams.records import Batch
+from streams.records import Batch, Ints
 
 STAGES: Final = ("push", "queue", "compute", "commit")
 BUCKETS_S: Final = (
@@ -19,94 +19,93 @@ BUCKETS_S: Final = (
 )
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
-BUCKETS_NS: Final = [round(bound * NS_PER_S) for bound in BUCKETS_S]
+BUCKETS_NS: Final = np.array([round(bound * NS_PER_S) for bound in BUCKETS_S])
+WAITING_MAX: Final = 1_024
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """The way of one tick to its commit, in ns of the worker's clock since the epoch.
+class Way(NamedTuple):
+    """The way of one tick: when it was, by three clocks, and how long what followed took.
 
-    The clocks of producer and server are others. What they make negative is cut to 0 from the
-    worker's end: an entry that was read is not younger than its read, nor its event than it.
+    `event_ns` is the producer's clock, `entry_ns` the server's, `read_ns` the worker's.
     """
 
     event_ns: int
     entry_ns: int
     read_ns: int
-    sent_ns: int
-    done_ns: int
+    compute_s: float
+    commit_s: float
 
-    @classmethod
-    def of(
-        cls, event_ns: int, entry_ns: int, read_ns: int, compute_s: float, commit_s: float
-    ) -> Self:
-        """The way of a tick that was read at `read_ns`; what followed is of a steady clock."""
-        entry_ns = min(entry_ns, read_ns)
-        sent_ns = read_ns + round(max(compute_s, 0.0) * NS_PER_S)
-        done_ns = sent_ns + round(max(commit_s, 0.0) * NS_PER_S)
-        return cls(min(event_ns, entry_ns), entry_ns, read_ns, sent_ns, done_ns)
 
-    @property
-    def stages_ns(self) -> tuple[int, int, int, int]:
-        """What each of STAGES took."""
-        return (
-            self.entry_ns - self.event_ns,
-            self.read_ns - self.entry_ns,
-            self.sent_ns - self.read_ns,
-            self.done_ns - self.sent_ns,
-        )
+def moments(ways: Sequence[Way]) -> Ints:
+    """Event, entry, read, sent and done of each way, `(5, ways)`, in ns, none before the last.
 
-    @property
-    def total_ns(self) -> int:
-        """From the event to the commit."""
-        return self.done_ns - self.event_ns
+    What the clocks make negative is cut to 0 from the worker's end: an entry that was read is not
+    younger than its read, nor its event than it.
+    """
+    event, entry, read = np.array([way[:3] for way in ways], np.int64).T
+    took_s = np.array([way[3:] for way in ways]).T
+    compute, commit = np.rint(np.maximum(took_s, 0.0) * NS_PER_S).astype(np.int64)
+    entry = np.minimum(entry, read)
+    event = np.minimum(event, entry)
+    return np.array((event, entry, read, read + compute, read + compute + commit))
 
 
 def first_tick(batches: Sequence[Batch]) -> tuple[int, int] | None:
     """Event and entry time in ns of the tick that waited longest; None where none is live."""
     for batch in batches:
         if batch.rows and not batch.history:
-            row = int(np.argmax(batch.slot >= 0))
+            row = 0 if batch.slot[0] >= 0 else int(np.argmax(batch.slot >= 0))
             if batch.slot[row] >= 0:
                 return int(batch.ts[row]), int(batch.entry_ms[row]) * NS_PER_MS
     return None
 
 
 class _Histogram:
-    """Whole nanoseconds, so that sums are exact, and no lock: one thread writes."""
+    """Counts and a sum, in whole nanoseconds: so sums are exact."""
 
     def __init__(self) -> None:
-        self._counts = [0] * (len(BUCKETS_NS) + 1)
+        self._counts = np.zeros(len(BUCKETS_NS) + 1, np.int64)
         self._sum_ns = 0
 
-    def observe(self, ns: int) -> None:
-        self._counts[bisect_left(BUCKETS_NS, ns)] += 1
-        self._sum_ns += ns
+    def observe(self, ns: Ints) -> None:
+        places = np.searchsorted(BUCKETS_NS, ns)
+        self._counts += np.bincount(places, minlength=len(self._counts))
+        self._sum_ns += sum(ns.tolist())  # of tapes that are years old, too much for 64 bits
 
     def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
-        below, buckets = 0, []
-        for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), self._counts, strict=True):
-            below += count
-            buckets.append((bound, below))
+        below = np.cumsum(self._counts).tolist()
+        bounds = (*map(str, BUCKETS_S), "+Inf")
+        buckets = list(zip(bounds, below, strict=True))
         family.add_metric(labels, buckets, self._sum_ns / NS_PER_S)
 
 
 class Latency(Collector):
-    """Two metrics of the same passages: by stage, and from end to end.
+    """Two metrics of the same ways: by stage, and from end to end.
 
-    One thread observes; the sums agree once it rests.
+    The data plane only puts a way down; many are counted at once, when someone asks.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._waiting: deque[Way] = deque()
+        self._lock = Lock()
         self._stages = [_Histogram() for _ in STAGES]
         self._total = _Histogram()
         registry.register(self)
 
-    def observe(self, passage: Passage) -> None:
+    def observe(self, way: Way) -> None:
         """Add the way of one batch's first tick."""
-        for histogram, ns in zip(self._stages, passage.stages_ns, strict=True):
-            histogram.observe(ns)
-        self._total.observe(passage.total_ns)
+        self._waiting.append(way)
+        if len(self._waiting) >= WAITING_MAX:
+            with self._lock:
+                self._count()
+
+    def _count(self) -> None:
+        ways = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if ways:
+            found = moments(ways)
+            for histogram, ns in zip(self._stages, np.diff(found, axis=0), strict=True):
+                histogram.observe(ns)
+            self._total.observe(found[-1] - found[0])
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Both as they stand."""
@@ -115,12 +114,14 @@ class Latency(Collector):
             "Way of a batch's first tick to its commit, by stage.",
             labels=["stage"],
         )
-        for stage, histogram in zip(STAGES, self._stages, strict=True):
-            histogram.add_to(stages, [stage])
-        yield stages
         total = HistogramMetricFamily(
             "signalfleet_end_to_end_seconds",
             "From the event of a batch's first tick to its commit: the sum of the stages.",
         )
-        self._total.add_to(total, [])
+        with self._lock:
+            self._count()
+            for stage, histogram in zip(STAGES, self._stages, strict=True):
+                histogram.add_to(stages, [stage])
+            self._total.add_to(total, [])
+        yield stages
         yield total

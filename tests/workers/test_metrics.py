@@ -18,7 +18,7 @@ from streams.symbols import SymbolTable
 from tests.conftest import REPOSITORY, Server
 from tests.workers.fleet import Fleet, fleet, wait_until
 from workers.accounts import Accounts
-from workers.latency import STAGES, Latency, Passage, first_tick
+from workers.latency import STAGES, WAITING_MAX, Latency, Way, first_tick, moments
 from workers.meter import Meter
 from workers.metrics import Metrics
 from workers.program import Program
@@ -139,22 +139,30 @@ def test_every_metric_is_documented_and_every_documented_one_is_there(
     } <= served.keys()
 
 
-@given(event=NS, entry=NS, read=NS, compute_s=SECONDS, commit_s=SECONDS)
+def stages_ns(way: Way) -> list[int]:
+    return np.diff(moments([way])[:, 0]).tolist()
+
+
+@given(ways=st.lists(st.builds(Way, NS, NS, NS, SECONDS, SECONDS), min_size=1))
 def test_whatever_the_clocks_say_no_stage_is_negative_and_the_stages_add_up(
-    event: int, entry: int, read: int, compute_s: float, commit_s: float
+    ways: list[Way],
 ) -> None:
-    passage = Passage.of(event, entry, read, compute_s, commit_s)
-    assert min(passage.stages_ns) >= 0
-    assert sum(passage.stages_ns) == passage.total_ns
-    if event <= entry <= read:
-        assert passage.stages_ns[:2] == (entry - event, read - entry)
+    found = moments(ways)
+    assert (np.diff(found, axis=0) >= 0).all()
+    for way, (event, entry, read, sent, done) in zip(ways, found.T.tolist(), strict=True):
+        assert read == way.read_ns
+        assert sent - read == pytest.approx(max(way.compute_s, 0) * NS_PER_S, abs=1)
+        assert done - sent == pytest.approx(max(way.commit_s, 0) * NS_PER_S, abs=1)
+        if way.event_ns <= way.entry_ns <= way.read_ns:
+            assert (event, entry) == way[:2]
 
 
 def test_a_producer_whose_clock_is_ahead_shifts_nothing_into_other_stages() -> None:
     hour = 3_600 * NS_PER_S
-    right = Passage.of(10 * NS_PER_S, 11 * NS_PER_S, 12 * NS_PER_S, 1.0, 2.0)
-    ahead = Passage.of(10 * NS_PER_S + hour, 11 * NS_PER_S, 12 * NS_PER_S, 1.0, 2.0)
-    assert ahead.stages_ns == (0, *right.stages_ns[1:])
+    right = stages_ns(Way(10 * NS_PER_S, 11 * NS_PER_S, 12 * NS_PER_S, 1.0, 2.0))
+    ahead = stages_ns(Way(10 * NS_PER_S + hour, 11 * NS_PER_S, 12 * NS_PER_S, 1.0, 2.0))
+    assert right == [NS_PER_S, NS_PER_S, NS_PER_S, 2 * NS_PER_S]
+    assert ahead == [0, *right[1:]]
 
 
 def batch(slots: list[int], *, history: bool = False) -> Batch:
@@ -220,7 +228,7 @@ def test_what_was_lost_with_its_shard_was_not_published_and_took_no_time() -> No
 def test_a_bound_of_a_bucket_is_within_it() -> None:
     registry = CollectorRegistry()
     latency = Latency(registry)
-    latency.observe(Passage.of(0, 0, NS_PER_S, 0.0, 120.0))
+    latency.observe(Way(0, 0, NS_PER_S, 0.0, 120.0))
 
     def at(stage: str, bound: str) -> float | None:
         labels = {"stage": stage, "le": bound}
@@ -230,3 +238,16 @@ def test_a_bound_of_a_bucket_is_within_it() -> None:
     assert (at("commit", "60.0"), at("commit", "+Inf")) == (0, 1)
     total = registry.get_sample_value("signalfleet_end_to_end_seconds_sum")
     assert total == pytest.approx(121.0)
+
+
+def test_ways_that_no_one_asks_for_are_counted_and_old_tapes_do_not_overflow() -> None:
+    registry = CollectorRegistry()
+    latency = Latency(registry)
+    years_s = 20 * 365 * 86_400
+    count = 2 * WAITING_MAX + 7
+    for _ in range(count):
+        latency.observe(Way(0, years_s * NS_PER_S, years_s * NS_PER_S, 0.25, 0.5))
+    for name, wanted in (("count", count), ("sum", count * (years_s + 0.75))):
+        found = registry.get_sample_value(f"signalfleet_end_to_end_seconds_{name}")
+        assert found == pytest.approx(wanted, rel=1e-12)
+    assert not latency._waiting
