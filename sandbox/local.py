@@ -17,8 +17,7 @@ from sandbox.pool import JailPool
 from sandbox.report import Report
 from sandbox.results import Failure, Results, Signal
 from sandbox.runner import Runner
-from sandbox.script import Bars, Script
-from sandbox.wire import ROWS_MAX
+from sandbox.script import BATCH_BARS, Bars, Script
 
 MS_NS: Final = 1_000_000
 NEAR: Final = 0.5  # a limit is worth a word from this share of it on
@@ -138,8 +137,8 @@ def _declared_run(runner: Runner, bars: Bars, timeframe: str) -> LocalRun:
 def _imperative_run(runner: Runner, bars: Bars) -> LocalRun:
     results, slowest_ms, memory = Results(), 0.0, 0
     limits = runner.script.limits
-    for start in range(0, len(bars), ROWS_MAX):
-        part = runner.run_part(bars.cut(start, start + ROWS_MAX))
+    for start in range(0, len(bars), BATCH_BARS):
+        part = runner.run_part(bars.cut(start, start + BATCH_BARS))
         slowest_ms = max(slowest_ms, part.wall_ns / MS_NS)
         memory = max(memory, runner.jail.memory_bytes() if runner.jail.alive else 0)
         results = results.joined(part)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import orjson
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from sandbox.limits import Limits
 
+BATCH_BARS: Final = 512  # at most, of one batch: what limits of a batch are measured on
 Param = str | int | float | bool
 
 

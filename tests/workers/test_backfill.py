@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from indicators.bars import BarSpec, BarState, update
+from streams.keys import Keys
 from streams.records import Batch, EntryId
 from tests.conftest import Server
 from tests.workers.fleet import Fleet, fleet, same_content, wait_until
@@ -145,6 +146,90 @@ def test_after_a_backfill_live_values_equal_those_of_a_run_without_interruption(
     assert counts["applied"] == said["ticks"] + live.size * 5
     assert not any(value.get("partial") for value in running.published("values"))
     running.assert_no_holes()
+
+
+SCRIPTED: dict[str, Any] = {
+    **CONFIG,
+    "scripts": {
+        "key": "a key that only the tests know",
+        "poll_s": 0.1,
+        "tenants": {
+            "default": {
+                "symbols": ["*"],
+                "plans": ["*"],
+                "signals": ["*"],
+                "limits": {"batch_ms_max": 5_000},  # time enough for a busy machine
+            }
+        },
+    },
+}
+SCRIPTS = {
+    "counter": """
+def init():
+    return {"n": 0, "low": 1e9}
+
+
+def on_bar(bar, state):
+    state["n"] += 1
+    state["low"] = min(state["low"], bar.low)
+    signal("n", state["n"], low=state["low"], rsi=bar.values["r"])
+    return bar.close > bar.values["e"]
+""",
+    "declared": """
+def build(ta):
+    slow = ta.ema(ta.close, 40)
+    return {"slow": slow, "up": ta.crossover(ta.close, slow), "h": ta.sma(ta.close, 3, on="15m")}
+""",
+}
+
+
+@pytest.mark.parametrize("put", ["after", "before"])
+@pytest.mark.parametrize("kind", ["bars", "ticks"])
+def test_a_script_knows_the_history_whether_it_was_put_before_or_after_the_backfill(
+    server: Server, tmp_path: Path, kind: str, put: str
+) -> None:
+    bars, until = some_bars(100), NOON_NS + 63 * MINUTE_NS
+    past, live = np.flatnonzero(bars.ts <= until), np.flatnonzero(bars.ts > until)
+    whole = write_ticks(tmp_path / "whole.csv", bars)
+    live_file = write_ticks(tmp_path / "live.csv", bars, live)
+    write = {"bars": write_bars, "ticks": write_ticks}[kind]
+    files = [write(tmp_path / "past.csv", bars, past)]
+    timeframe = ["--timeframe", "1m"] if kind == "bars" else []
+    with fleet(server, tmp_path, SCRIPTED) as running:
+        running.start("one")
+        if put == "before":
+            deploy(running)
+        done = running.run("backfill", *files, *timeframe)
+        assert done.returncode == 0, done.stderr
+        running.await_caught_up()
+        if put == "after":
+            deploy(running)
+        assert running.ledger("signals") == []
+        running.kill("one")
+        running.start("two")
+        done = running.run("feed", live_file)
+        assert done.returncode == 0, done.stderr
+        running.await_caught_up()
+        options = [f"--script={name}={tmp_path / name}.py" for name in SCRIPTS]
+        wanted = running.replayed([whole], *options)["signals"]
+        # The last bar of the ticks ends after their last one: a live tick closes it.
+        told = until - (kind == "ticks")
+        expected = same_content(item for item in wanted if item["ts"] > told)
+        assert sum(expected.values()) > 3 * 36 * 2
+        assert same_content(running.published("signals")) == expected
+        running.assert_no_holes()
+
+
+def deploy(running: Fleet) -> None:
+    """Put the scripts, and wait until every shard has them."""
+    for name, source in SCRIPTS.items():
+        (running.folder / f"{name}.py").write_text(source)
+        done = running.run("script", "put", name, str(running.folder / f"{name}.py"))
+        assert done.returncode == 0, done.stderr
+    with running.server.client() as client:
+        said = Keys().script_status
+        wait_until(lambda: client.hlen(said) == 2 * len(SCRIPTS), "every shard has the scripts")
+    running.await_caught_up()
 
 
 def test_history_is_published_when_that_is_asked_for(running: Fleet, tmp_path: Path) -> None:

@@ -8,12 +8,16 @@ from typing import Any
 import orjson
 import pytest
 
+from sandbox.pool import JailPool
 from streams.connection import connect
 from streams.keys import Keys
 from tests.conftest import Server
+from tests.sandbox.conftest import make_bars
 from tests.workers.fleet import Fleet, fleet, wait_until
 from workers.scripting.deployment import Deployment
+from workers.scripting.host import ScriptHost
 from workers.scripting.registry import Registry
+from workers.scripting.state import ScriptState
 
 LEASE_MS = 1_000
 NOON_NS = 1_763_812_800_000_000_000
@@ -439,3 +443,25 @@ def test_a_replay_takes_the_scripts_that_a_deployer_could_put_and_no_others(
     signals = [orjson.loads(line) for line in failing.stdout.splitlines() if '"id"' in line]
     assert {signal["source"].partition("@")[0] for signal in signals} == {"counter"}
     assert len(signals) == 5 * len(SYMBOLS)
+
+
+CHATTY = """
+def on_bar(bar, state):
+    state["n"] = state.get("n", 0) + 1
+    signal("n", state["n"], close=bar.close, high=bar.high, low=bar.low, words="of some length")
+"""
+
+
+def test_a_backlog_in_one_batch_is_no_reason_to_cut_a_script_that_keeps_up_live() -> None:
+    deployment = Deployment(
+        fleet="fleet", name="chatty", revision=1, tenant="desk", plan="core", source=CHATTY
+    )
+    script, bars = ScriptState.new(deployment, b""), make_bars(4_000, 50)
+    names = [bars.symbols[slot] for slot in range(50)]
+    with JailPool() as pool:
+        host = ScriptHost(pool)
+        got = host.run({"chatty": (script, bars)}, names)["chatty"]
+        host.close()
+    assert (got.outcome, got.message) == ("done", "")
+    assert [signal.row for signal in got.signals] == list(range(4_000))
+    assert [signal.value for signal in got.signals[-50:]] == [80.0] * 50

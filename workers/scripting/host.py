@@ -12,7 +12,7 @@ from sandbox.limits import MIB, Limits
 from sandbox.pool import JailPool
 from sandbox.results import Results
 from sandbox.runner import Runner
-from sandbox.script import Bars
+from sandbox.script import BATCH_BARS, Bars
 from workers.errors import FleetError
 from workers.scripting.state import CUT, QUARANTINED, Scripts, ScriptState
 
@@ -86,14 +86,27 @@ class ScriptHost:
             except SandboxError as error:
                 results[name] = Results(outcome="crashed", message=str(error))
         if bars:
-            assert self._pool is not None
             began = monotonic()
-            done = self._pool.run_all(bars)
+            done = self._in_parts(bars)
             self._ran = (self._ran[0] if self._ran else began, monotonic())
             results |= {runner.script.name: result for runner, result in done.items()}
         if any(result.outcome == "lost" for result in results.values()):
             raise FleetError("the process that starts scripts is gone")
         return results
+
+    def _in_parts(self, bars: Mapping[Runner, Bars]) -> dict[Runner, Results]:
+        """A few bars at a time: what a script may need for them is the same in a backlog."""
+        assert self._pool is not None
+        done: dict[Runner, Results] = {}
+        for start in range(0, max(map(len, bars.values())), BATCH_BARS):
+            parts = {
+                runner: rows.cut(start, start + BATCH_BARS)
+                for runner, rows in bars.items()
+                if start < len(rows) and (not start or done[runner].outcome == "done")
+            }
+            for runner, result in self._pool.run_all(parts).items():
+                done[runner] = done[runner].joined(result) if start else result
+        return done
 
     def take_ran(self) -> tuple[float, float] | None:
         """When scripts began to run since this was last asked, and when they had ended."""
