@@ -207,6 +207,32 @@ def declarative(pool: JailPool, times: int) -> None:
     runner.close()
 
 
+def sharing(pool: JailPool, scripts: int, times: int) -> None:
+    """Scripts that share a node: a plan for each, as they run, against one plan of them all."""
+    outputs, plans = {}, []
+    for number in range(scripts):
+        source = f"def build(ta):\n    return ta.crossover(ta.rsi(ta.close, 14), {20 + number})\n"
+        runner = pool.load(Script(f"s{number}", source))
+        runner.close()
+        assert runner.declared is not None
+        outputs[runner.script.name] = runner.declared.outputs["value"]
+        plans.append(runner.declared.plan())
+    for rows in (200, 20_000):
+        bars, best = bars_of(rows, 200), []
+        for group in (plans, [Plan(outputs)]):
+            states = [plan.new_state(200) for plan in group]
+            least = float("inf")
+            for _ in range(times):
+                start = time.perf_counter()
+                for plan, state in zip(group, states, strict=True):
+                    plan.run(state, bars.slots, bars.columns)
+                least = min(least, time.perf_counter() - start)
+            best.append(least / rows / scripts * 1e9)
+        apart, joint = best
+        text = f"{apart:.0f} ns a bar and script, {joint:.0f} in one plan"
+        tell(f"{scripts} that share rsi(close, 14), {rows:,} bars", text)
+
+
 def crowd(pool: JailPool, scripts: int, instruments: int) -> None:
     runners = [pool.load(Script(f"s{n}", EMA_RSI)) for n in range(scripts)]
     bars = bars_of(instruments * 4, instruments)
@@ -253,6 +279,7 @@ def main() -> None:
         round_trip(pool, times * 5)
         on_bar_cost(times // 4)
         declarative(pool, times // 4)
+        sharing(pool, 20, times // 4)
         neighbours(pool, times)
         crowd(pool, 20 if quick else 100, 50)
 
