@@ -42,7 +42,7 @@ RULES: Final[dict[str, Rule]] = {
     "endless": _error("Leave the loop with break or return, or loop over a range"),
     "restricted": _error("Write it without this construct"),
     "build": _error("Correct build(): it runs once, and must return nodes made by ta"),
-    "load": _error("Correct the module level or init(): it runs once per instrument"),
+    "load": _error("Correct the module level, init() or build(): they run before the first bar"),
     "facade": Rule(
         "warning", "This name is missing at run time; docs/scripts.md lists what is there"
     ),

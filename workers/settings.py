@@ -166,12 +166,16 @@ class ScriptSettings(Section):
 
     def signing_key(self) -> bytes | None:
         """The key that deployments are signed with. Raises: SettingsError."""
+        if self.key is not None and self.key_file is not None:
+            raise SettingsError("scripts: key and key_file are both given: keep one of them")
         given = None if self.key is None else self.key.get_secret_value().encode()
         if self.key_file is not None:
             try:
                 given = self.key_file.read_bytes().strip()
             except OSError as error:
-                raise SettingsError(f"scripts.key_file: {error.strerror}") from error
+                raise SettingsError(
+                    f"scripts.key_file: {self.key_file}: {error.strerror}"
+                ) from error
         if given is not None and len(given) < KEY_BYTES_MIN:
             raise SettingsError(f"scripts.key: wanted {KEY_BYTES_MIN} bytes or more")
         return given

@@ -165,7 +165,8 @@ class Cluster:
         seen = [node.call("CLUSTER SLOTS") for node in self.nodes]
         return all(
             len(slots) == len(self.primaries)
-            and sum(len(who) - 1 for _, _, *who in [(s[0], s[1], *s[2:]) for s in slots]) + len(slots)
+            and sum(len(who) - 1 for _, _, *who in [(s[0], s[1], *s[2:]) for s in slots])
+            + len(slots)
             == len(self.nodes)
             for slots in seen
         )
@@ -182,8 +183,9 @@ class Sentinels:
         self.nodes = [first, *(Node(path, folder / f"n{n + 1}", follow) for n in range(replicas))]
         wait_for(lambda: bool(first.call("PING")), "the primary answers")
         wait_for(
-            lambda: first.info("replication").get(f"slave{replicas - 1}", {}).get("state")
-            == "online",
+            lambda: (
+                first.info("replication").get(f"slave{replicas - 1}", {}).get("state") == "online"
+            ),
             "the replicas follow",
         )
         self.sentinels = [self._sentinel(path, folder / f"s{n}", first.port) for n in range(3)]

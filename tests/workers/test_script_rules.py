@@ -1,12 +1,16 @@
 """What decides about scripts, without a worker: signatures, rights, rulings, saved state."""
 
+import re
+
 import numpy as np
 import pytest
+import yaml
 
 from indicators import Plan
 from sandbox.builder import build_graph
 from sandbox.limits import Limits
 from sandbox.results import Failure, Results
+from tests.conftest import REPOSITORY
 from tests.workers.test_processor import PROGRAM, a_batch, a_state
 from workers.processor import advance
 from workers.program import Program
@@ -214,5 +218,21 @@ def test_limits_of_a_tenant_and_the_key_are_checked_with_the_settings() -> None:
             load_settings(None, {"scripts": scripts})
     with pytest.raises(SettingsError, match="16 bytes"):
         load_settings(None, {"scripts": {"key": "short"}}).scripts.signing_key()
+    with pytest.raises(SettingsError, match="keep one of them"):
+        load_settings(None, {"scripts": {"key": "k" * 20, "key_file": "k"}}).scripts.signing_key()
+    with pytest.raises(SettingsError, match="key_file: nowhere: No such file"):
+        load_settings(None, {"scripts": {"key_file": "nowhere"}}).scripts.signing_key()
     assert load_settings(None, {}).scripts.signing_key() is None
     assert Limits().batch_ms_max == 250
+
+
+def test_the_documents_name_the_version_that_their_example_gets() -> None:
+    text = (REPOSITORY / "docs" / "scripts.md").read_text()
+    source = re.findall(r"```python\n(def init.*?)```", text, re.DOTALL)[0]
+    settings = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])
+    tenant = settings["scripts"]["tenants"]["desk"]
+    made = Deployment(
+        fleet="fleet", name="record", revision=1, tenant="desk", plan="core", source=source,
+        symbols=tenant["symbols"], signals=tenant["signals"], limits=tenant["limits"],
+    )  # fmt: skip
+    assert f"`{made.source_name}`" in text

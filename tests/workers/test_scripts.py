@@ -298,6 +298,19 @@ def test_a_version_that_fails_at_once_is_taken_back_and_the_one_before_goes_on(
     running.assert_no_holes()
 
 
+def test_an_author_is_told_why_a_version_was_refused_while_it_warmed_up(running: Fleet) -> None:
+    running.start("one")
+    running.push(ticks(0, 5))
+    running.await_caught_up()
+    put(running, "fragile", FRAGILE)
+    told = "refused: shard 0, version"
+    wait_until(lambda: told in running.run("script", "log", "fragile").stdout, "the log says so")
+    assert "line 8: ZeroDivisionError" in running.run("script", "log", "fragile").stdout
+    for command in (["list"], ["show", "fragile"]):
+        assert "fleet script log" in running.run("script", *command).stdout
+    assert running.run("script", "log", "nonesuch").returncode == 1
+
+
 def test_a_new_version_keeps_the_state_and_an_old_one_can_be_put_back(running: Fleet) -> None:
     running.start("one")
     first = put(running, "counter", COUNTER)

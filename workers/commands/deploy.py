@@ -24,6 +24,7 @@ from workers.scripting.registry import VERSIONS_MAX, Registry
 from workers.settings import Settings, SettingsError
 
 MS_PER_S = 1_000
+NOWHERE = "on no shard yet (was it refused? see `fleet script log`)"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Office:
         by, head = getpass.getuser(), self.head(deployment.name)
         reason = refusal(deployment, self.settings.scripts.tenants, self.settings.plans)
         if head is not None and head.tenant != deployment.tenant:
-            reason = f"script {deployment.name} is tenant {head.tenant!r}'s"
+            reason = f"script {deployment.name} belongs to tenant {head.tenant!r}"
         if reason is not None:
             self.registry.audit("refused", reason, scope(deployment), by=by)
             raise FleetError(f"refused: {reason}")
@@ -103,7 +104,7 @@ def list_all(settings: Settings, as_json: bool) -> None:
         states = ", ".join(f"{count} {state}" for state, count in row["shards"].items())
         click.echo(
             f"{row['script']}@{row['digest']} revision {row['revision']} {row['style']}"
-            f" tenant={row['tenant']} plan={row['plan']}: {states or 'no shard yet'}"
+            f" tenant={row['tenant']} plan={row['plan']}: {states or NOWHERE}"
         )
 
 
@@ -141,6 +142,8 @@ def show(settings: Settings, name: str, source: bool, as_json: bool) -> None:
             f"revision {entry['revision']} {_when(at)} {entry['action']} by {entry['by']}"
             f" {entry.get('digest', '')}"
         )
+    if not status:
+        click.echo(NOWHERE)
     for shard, said in status.items():
         click.echo(
             f"shard {shard}: {said['status']} {said['digest']}, {said['bars']} bars,"
@@ -157,6 +160,8 @@ def log_lines(settings: Settings, name: str, count: int, as_json: bool) -> None:
     """Show what a script printed, where it failed, and when it was cut."""
     with office(settings) as desk:
         lines = desk.registry.lines(name, count)
+        if not lines and not desk.registry.history(name):
+            raise FleetError(f"there is no script {name}")
     for at, line in lines:
         if as_json:
             click.echo(json.dumps({"at": _when(at), **line}))

@@ -63,7 +63,7 @@ def run(
     ok = True
     with open_pool() as pool:
         for path in data:
-            done = _run_one(pool, loaded, path, timeframe, expressions)
+            done = _run_one(pool, file, loaded, path, timeframe, expressions)
             ok = ok and done.ok
             if as_json:
                 runs.append({"file": str(path), **done.as_json()})
@@ -75,12 +75,12 @@ def run(
 
 
 def _run_one(
-    pool: JailPool, script: Script, path: Path, timeframe: str, values: dict[str, str]
+    pool: JailPool, file: Path, script: Script, path: Path, timeframe: str, values: dict[str, str]
 ) -> LocalRun:
     try:
         return run_file(pool, script, bars_of(path, timeframe), values, timeframe)
     except Refused as refused:
-        print_report(Path(script.name), refused.report, err=True)
+        print_report(file, refused.report, err=True)
         sys.exit(FAILED)
     except (FileError, IndicatorError, SandboxError) as error:
         click.echo(f"{path}: {error}", err=True)

@@ -32,10 +32,10 @@ def refusal(
     for kind, patterns, allowed in wanted:
         beyond = [pattern for pattern in patterns if not within(pattern, allowed)]
         if beyond:
-            return f"tenant {asked.tenant!r} may not use {kind} {', '.join(beyond)}"
+            return _beyond(asked, kind, beyond, allowed)
     unnamed = [name for name in names if not allows(name, asked.signals)]
     if unnamed:
-        return f"tenant {asked.tenant!r} may not use signals {', '.join(unnamed)}"
+        return _beyond(asked, "signals", unnamed, tenant.signals)
     if Limits(**asked.limits) != Limits(**tenant.limits):
         return f"its limits are not those of tenant {asked.tenant!r}"
     if asked.graph is not None:
@@ -44,6 +44,14 @@ def refusal(
         except IndicatorError as error:
             return f"plan {asked.plan!r}: {error}"
     return None
+
+
+def _beyond(asked: Deployment, kind: str, wanted: Sequence[str], allowed: Sequence[str]) -> str:
+    where = f"scripts.tenants.{asked.tenant}.{kind}"
+    return (
+        f"tenant {asked.tenant!r} may not use {kind} {', '.join(wanted)}"
+        f" ({where}: {', '.join(allowed) or 'none'})"
+    )
 
 
 def within(pattern: str, allowed: Sequence[str]) -> bool:

@@ -94,6 +94,20 @@ class ScriptHost:
             raise FleetError("the process that starts scripts is gone")
         return results
 
+    def _in_parts(self, bars: Mapping[Runner, Bars]) -> dict[Runner, Results]:
+        """A few bars at a time: what a script may need for them is the same in a backlog."""
+        assert self._pool is not None
+        done: dict[Runner, Results] = {}
+        for start in range(0, max(map(len, bars.values())), BATCH_BARS):
+            parts = {
+                runner: rows.cut(start, start + BATCH_BARS)
+                for runner, rows in bars.items()
+                if start < len(rows) and (not start or done[runner].outcome == "done")
+            }
+            for runner, result in self._pool.run_all(parts).items():
+                done[runner] = done[runner].joined(result) if start else result
+        return done
+
     def take_ran(self) -> tuple[float, float] | None:
         """When scripts began to run since this was last asked, and when they had ended."""
         ran, self._ran = self._ran, None

@@ -123,6 +123,8 @@ class ScriptKeeper:
     def _refused(self, script: str, reason: str) -> None:
         logger.warning("script refused", script=script, reason=reason)
         self._refusals.put((script, reason))
+        if script:
+            self._lines.put(Line(script, "", 0, f"refused: {reason}"))
 
     # --- the processing thread
 
