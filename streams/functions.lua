@@ -58,6 +58,12 @@ local function stream_info(key)
   return info
 end
 
+-- A fence never comes twice, not even where a failover undid the one before: it is the time in us.
+local function new_fence(shard)
+  local time, last = redis.call('TIME'), tonumber(redis.call('HGET', shard, 'fence') or '0')
+  return string.format('%d', math.max(last + 1, time[1] * 1000000 + time[2]))
+end
+
 -- args: group owner lease_ms wake
 local function acquire(keys, args)
   local ticks, shard = keys[1], keys[2]
@@ -82,9 +88,9 @@ local function acquire(keys, args)
     redis.pcall('XGROUP', 'DELCONSUMER', ticks, group, previous)
   end
   redis.pcall('XGROUP', 'CREATECONSUMER', ticks, group, owner)
-  local fence = redis.call('HINCRBY', shard, 'fence', 1)
-  redis.call('HSET', shard, 'owner', owner, 'until', now + lease, 'cursor', cursor,
-    'entries', entries, 'group', group)
+  local fence = new_fence(shard)
+  redis.call('HSET', shard, 'fence', fence, 'owner', owner, 'until', now + lease,
+    'cursor', cursor, 'entries', entries, 'group', group)
   return table.concat({'OK', fence, now + lease, cursor, entries, held[5] or '0',
     held[6] or '0', previous}, ' ')
 end
@@ -178,10 +184,13 @@ end
 
 -- keys: ticks shard snapshot
 -- args: fence entry entries digest version bytes chunks prefix check
+-- A snapshot ahead of the cursor is of entries whose commit a failover undid.
 local function seal(keys, args)
   local shard, snapshot = keys[2], keys[3]
   local stop = wrong_type(shard, 'hash') or wrong_type(snapshot, 'hash') or fenced(shard, args[1])
   if stop then return stop end
+  local cursor = redis.call('HGET', shard, 'cursor') or '0-0'
+  if id_less(cursor, args[2]) then return 'STALE ' .. cursor end
   local newest = redis.call('HGET', snapshot, 'entry')
   local old = newest and id_less(args[2], newest)
   local kept = old and redis.call('HGET', snapshot, 'prefix') or args[8]

@@ -13,7 +13,6 @@ from streams.records import (
     ZERO,
     Batch,
     Commit,
-    Control,
     Decided,
     Decision,
     EntryId,
@@ -26,6 +25,7 @@ from streams.symbols import SymbolTable
 from streams.wire import COUNT, Wire
 
 SCRIPT = "script"  # the kind of an entry that deploys a script, or decides about one
+SHED = "shed"  # the kind of one that says what an overloaded shard gives up
 AFTER = "after"  # the field that says behind which entry a decision holds
 NOTHING_DECIDED = Decided()
 TRIM_TRIES = 3  # a group may join between the look at the groups and the trim
@@ -108,46 +108,40 @@ class ShardLog:
 
     def add_script_decision(self, fence: int, after: EntryId, payload: bytes) -> EntryId:
         """Append a decision about a script, which holds behind an entry, to the stream of them."""
-        keys = [self._keys.script_decisions(self.shard), self._hash]
-        words = (fence, DEPLOY, SCRIPT, AFTER, str(after), "payload", payload)
-        return EntryId.parse(answer(call(self._link, "append", keys, words), self.shard)[1])
+        key = self._keys.script_decisions(self.shard)
+        return self._decide(key, fence, SCRIPT, after, payload)
 
     def script_decisions(self, newer_than: EntryId) -> list[Decision]:
         """The decisions about scripts behind this one, in order."""
-        key = self._keys.script_decisions(self.shard)
-        with translation():
-            found = self._link.client.xrange(key, f"({newer_than}", "+")
-        return [
-            Decision(EntryId.parse(at), EntryId.parse(fields[AFTER.encode()]), fields[b"payload"])
-            for at, fields in found
-        ]
+        return self._decisions(self._keys.script_decisions(self.shard), newer_than)
 
-    def forget_script_decisions(self, cursor: EntryId) -> None:
-        """Take back the decisions of a batch that was never committed: those behind `cursor`."""
-        unmade = [str(one.entry) for one in self.script_decisions(ZERO) if one.after > cursor]
-        if unmade:
-            with translation():
-                self._link.client.xdel(self._keys.script_decisions(self.shard), *unmade)
+    def add_shed(self, fence: int, after: EntryId, payload: bytes) -> EntryId:
+        """Append a shedding decision, which holds behind an entry, to the stream of them."""
+        return self._decide(self._keys.shed(self.shard), fence, SHED, after, payload)
 
-    def add_shed(self, fence: int, payload: bytes) -> EntryId:
-        """Append a shedding decision to the shard's stream of them."""
-        words = ("deploy", "shed", "payload", payload)
-        keys = [self._keys.shed(self.shard), self._hash]
-        return EntryId.parse(
-            answer(call(self._link, "append", keys, (fence, *words)), self.shard)[1]
-        )
-
-    def decisions(self, after: EntryId) -> list[Control]:
+    def shed_decisions(self, newer_than: EntryId) -> list[Decision]:
         """The shedding decisions behind this one, in order."""
-        with translation():
-            found = self._link.client.xrange(self._keys.shed(self.shard), f"({after}", "+")
-        return [_decision(entry, fields) for entry, fields in found]
+        return self._decisions(self._keys.shed(self.shard), newer_than)
 
-    def newest_decision(self) -> Control | None:
+    def newest_shed_decision(self) -> Decision | None:
         """The last shedding decision, if there ever was one."""
         with translation():
             found = self._link.client.xrevrange(self._keys.shed(self.shard), count=1)
         return _decision(*found[0]) if found else None
+
+    def forget_decisions(self, cursor: EntryId) -> list[EntryId]:
+        """Take back the decisions that hold behind `cursor`; returns those about shedding.
+
+        They are of a batch that was never committed, or whose commit a failover undid.
+        """
+        keys, forgotten = self._keys, []
+        for key in (keys.script_decisions(self.shard), keys.shed(self.shard)):
+            unmade = [one.entry for one in self._decisions(key, ZERO) if one.after > cursor]
+            if unmade:
+                with translation():
+                    self._link.client.xdel(key, *map(str, unmade))
+                forgotten += unmade if key == keys.shed(self.shard) else []
+        return forgotten
 
     def save_snapshot(self, fence: int, snapshot: Snapshot) -> bool:
         """Store a snapshot; False when a newer one is there already.
@@ -195,6 +189,16 @@ class ShardLog:
         with translation():
             return lag.status(self._link.client, self.shard, self._ticks, self._hash)
 
+    def _decide(self, key: str, fence: int, kind: str, after: EntryId, payload: bytes) -> EntryId:
+        words = (fence, DEPLOY, kind, AFTER, str(after), "payload", payload)
+        keys = [key, self._hash]
+        return EntryId.parse(answer(call(self._link, "append", keys, words), self.shard)[1])
+
+    def _decisions(self, key: str, newer_than: EntryId) -> list[Decision]:
+        with translation():
+            found = self._link.client.xrange(key, f"({newer_than}", "+")
+        return [_decision(entry, fields) for entry, fields in found]
+
     def _append(self, fence: int, *fields: str | bytes) -> EntryId:
         return EntryId.parse(self._call("append", [], fence, *fields)[1])
 
@@ -210,8 +214,9 @@ class ShardLog:
         )
 
 
-def _decision(entry: bytes, fields: Mapping[bytes, bytes]) -> Control:
-    return Control(EntryId.parse(entry), fields[b"deploy"].decode(), fields[b"payload"])
+def _decision(entry: bytes, fields: Mapping[bytes, bytes]) -> Decision:
+    after = EntryId.parse(fields[AFTER.encode()])
+    return Decision(EntryId.parse(entry), after, fields[b"payload"])
 
 
 def call(link: Link, function: str, keys: list[str], words: tuple[Any, ...]) -> bytes:

@@ -117,7 +117,8 @@ class Commit:
     """What one batch did: outputs, and the move of the cursor from `prev` to `new`.
 
     `seq` and `seq_values` say how many entries the shard ever published before this one: the
-    server refuses a commit that was built on another count. `keeps` trims signals, values and
+    server refuses a commit that was built on another count. One with `new` equal to `prev` asks
+    whether the shard is still where it was, and changes nothing. `keeps` trims signals, values and
     dead letters, in this order; left out, nothing is trimmed.
     """
 

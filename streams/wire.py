@@ -163,7 +163,7 @@ class Wire:
 
     def _packed(self, commit: Commit) -> bytes:
         keys, shard = self._keys, commit.shard
-        assert commit.prev < commit.new
+        assert commit.prev <= commit.new
         outputs = (commit.signals, commit.values, commit.deadletters)
         assert all(2 <= len(fields) <= FIELDS_MAX for entries in outputs for fields in entries)
         counts = {name: amount for name, amount in commit.counts.items() if amount}

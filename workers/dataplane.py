@@ -164,6 +164,7 @@ class DataPlane:
         self.accounts.metrics.reconnects.inc()
         for run in self._runs.values():
             run.silence_s = 0.0
+            run.pending = run.pending or run.probe()  # it may come back older than it was
         Event().wait(pause_s)
 
     def _settle(self, exchange: Exchange, commits: Sequence[Commit]) -> None:

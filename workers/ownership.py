@@ -76,7 +76,7 @@ class Ownership:
             Accounts(metrics, traces),
             background,
             keeper,
-            Shedder(link, keys, settings.shedding, settings.worker),
+            Shedder(link, keys, settings.shedding),
             self._gone,
         )
         self._settings, self._link, self._keys = settings, link, keys

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from streams.log import ShardLog
-from streams.records import Commit, Control, Decided, Lease, Snapshot
+from streams.records import Commit, Control, Decided, EntryId, Lease, Snapshot
 from workers.program import Program
 from workers.scripting.host import ScriptHost
 from workers.shedding import Shedding
@@ -31,6 +31,7 @@ class ShardRun:
     host: ScriptHost = field(default_factory=ScriptHost)
     shedding: Shedding | None = None  # what the lag was found to be, None before it was weighed
     weigh_at: float = 0.0
+    undone: list[EntryId] = field(default_factory=list)  # shedding decisions that were taken back
 
     @property
     def shard(self) -> str:
@@ -46,6 +47,11 @@ class ShardRun:
     def decided(self) -> Decided:
         """The newest decisions that a capsule made now would know."""
         return Decided(self.state.scripts.decided, self.state.shedding.decided)
+
+    def probe(self) -> Commit:
+        """A commit of nothing: it is refused if the server is not where this state is."""
+        upto = self.state.upto
+        return Commit(self.shard, self.lease.fence, prev=upto, new=upto, entries=0)
 
     def capsule(self) -> Snapshot:
         """The state as of the last committed entry, for the next owner."""

@@ -117,7 +117,7 @@ def _owner(link: Link, keys: Keys, settings: Settings, source: str) -> Iterator[
             Accounts(metrics),
             background,
             keeper,
-            Shedder(link, keys, settings.shedding, settings.worker),
+            Shedder(link, keys, settings.shedding),
             lambda _shard, _rest: gone.set(),
         )
         log = ShardLog(link, keys, source, Wire(link, keys, shards=settings.shards))

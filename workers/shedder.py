@@ -9,11 +9,11 @@ import structlog
 
 from streams.connection import Link, translation
 from streams.keys import Keys
-from streams.records import Control
+from streams.records import Decision
 from workers.program import Program
 from workers.run import ShardRun
 from workers.scripting.state import Scripts
-from workers.settings import SheddingSettings, WorkerSettings
+from workers.settings import SheddingSettings
 from workers.shedding import (
     GIVES_UP,
     Objective,
@@ -23,7 +23,7 @@ from workers.shedding import (
     runs_plan,
     runs_script,
 )
-from workers.takeover import SHED, decided
+from workers.takeover import shed
 
 CLOCK_SLACK_MS = 60_000  # by which the clocks of two servers of a cluster may differ
 LEDGER_MAX = 100_000
@@ -39,10 +39,8 @@ class Shedder:
     after the backlog that caused it.
     """
 
-    def __init__(
-        self, link: Link, keys: Keys, settings: SheddingSettings, worker: WorkerSettings
-    ) -> None:
-        self._link, self._keys, self._settings, self._worker = link, keys, settings, worker
+    def __init__(self, link: Link, keys: Keys, settings: SheddingSettings) -> None:
+        self._link, self._keys, self._settings = link, keys, settings
 
     def weigh(self, run: ShardRun, lag_s: float | None) -> None:
         """Go a tier up or down where the lag asks for it; nothing may wait for its commit.
@@ -79,21 +77,20 @@ class Shedder:
         )
 
     def _write(self, run: ShardRun, ended: Tier, now: Shedding) -> None:
-        after = str(run.state.upto)
         low = self._settings.low_symbols if now.tier == Tier.TICKS else ()
         payload = orjson.dumps(
             {
                 "tier": int(now.tier),
-                "after": after,
                 "reason": now.reason,
                 "low": low,
                 "ended": int(ended),
                 "shed": asdict(now.shed),
             }
         )
-        entry = run.log.add_shed(run.lease.fence, payload)
-        decision = Control(entry, SHED, payload)
-        decided(run, decision, self._worker)
+        after = run.state.upto
+        entry = run.log.add_shed(run.lease.fence, after, payload)
+        decision = Decision(entry, after, payload)
+        shed(run, decision)
         logger.warning(
             "shedding changed",
             shard=run.shard,
@@ -103,7 +100,7 @@ class Shedder:
         )
         self._record(run.shard, decision)
 
-    def _record(self, shard: str, decision: Control) -> None:
+    def _record(self, shard: str, decision: Decision) -> None:
         """Write what the ended tier gave up to the ledger of the fleet."""
         told = orjson.loads(decision.payload)
         record = {
@@ -111,7 +108,7 @@ class Shedder:
             "decision": str(decision.entry),
             "tier": told["ended"],
             "next": told["tier"],
-            "until": told["after"],
+            "until": str(decision.after),
             "reason": told["reason"],
             **told["shed"],
         }
@@ -119,17 +116,26 @@ class Shedder:
             self._link.client.xadd(self._keys.ledger, record, maxlen=LEDGER_MAX)
 
     def _complete(self, run: ShardRun) -> None:
-        """Write the record of the newest decision, if its author died before it could."""
-        newest = run.log.newest_decision()
-        if newest is None:
+        """Let the ledger tell of the decisions that hold, and of no other.
+
+        The author of the newest may have died before it wrote its record; one that a failover
+        undid never was.
+        """
+        newest = run.log.newest_shed_decision()
+        told = [*run.undone, *([newest.entry] if newest is not None else [])]
+        if not told:
             return
+        since = max(0, min(told).ms - CLOCK_SLACK_MS)
+        shard, undone = run.shard.encode(), {str(entry).encode() for entry in run.undone}
         with translation():
-            later = self._link.client.xrange(
-                self._keys.ledger, max(0, newest.entry.ms - CLOCK_SLACK_MS), "+"
-            )
-        about = (run.shard.encode(), str(newest.entry).encode())
-        if about not in {(fields[b"shard"], fields[b"decision"]) for _, fields in later}:
+            later = self._link.client.xrange(self._keys.ledger, since, "+")
+            ours = {at: one[b"decision"] for at, one in later if one[b"shard"] == shard}
+            wrong = [at for at, decision in ours.items() if decision in undone]
+            if wrong:
+                self._link.client.xdel(self._keys.ledger, *wrong)
+        if newest is not None and str(newest.entry).encode() not in ours.values():
             self._record(run.shard, newest)
+        run.undone = []
 
 
 def tier_useful(program: Program, low_symbols: Sequence[str], scripts: Scripts) -> Tier:

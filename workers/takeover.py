@@ -1,5 +1,7 @@
 """From a lease to a running shard: snapshot, replay, and the program that the log asks for."""
 
+from collections.abc import Callable
+
 import orjson
 import structlog
 
@@ -18,7 +20,8 @@ from workers.shedding import Tier
 from workers.state import ShardState, SnapshotError
 
 PLANS = "plans"  # the kind of deployment that replaces a shard's plans
-SHED = "shed"  # the kind that says what an overloaded shard gives up
+
+type Effect = Callable[[ShardRun, Decision], None]
 
 logger = structlog.get_logger()
 
@@ -39,7 +42,7 @@ def take_over(
     snapshot = log.load_snapshot()
     run = _resume(log, lease, snapshot, configured, settings, bench)
     log.open(run.state.symbols)
-    log.forget_script_decisions(lease.cursor)
+    run.undone = log.forget_decisions(lease.cursor)
     for name, reason in run.state.scripts.refused.items():
         bench.refused(name, f"shard {lease.shard}: {reason}")
     try:
@@ -107,25 +110,20 @@ def replay_decided(
     Returns the scripts that failed where they had not, and why: they say no more.
     """
     broken: dict[str, str] = {}
-    for after, _, decision in _decisions(run):
-        broken |= _replay(run, min(after, upto), settings, bench)
-        if isinstance(decision, Control):
-            decided(run, decision, settings)
-        else:
-            _rule(run, decision)
+    for decision, take_effect in _decisions(run):
+        broken |= _replay(run, min(decision.after, upto), settings, bench)
+        take_effect(run, decision)
     return broken | _replay(run, upto, settings, bench)
 
 
-def _decisions(run: ShardRun) -> list[tuple[EntryId, EntryId, Decision | Control]]:
+def _decisions(run: ShardRun) -> list[tuple[Decision, Effect]]:
     """All that was decided about the shard and is not in force yet, in order."""
     state = run.state
-    rulings = run.log.script_decisions(state.scripts.decided)
-    shedding = run.log.decisions(state.shedding.decided)
-    found: list[tuple[EntryId, EntryId, Decision | Control]] = [
-        *((each.after, each.entry, each) for each in rulings),
-        *((held_after(each), each.entry, each) for each in shedding),
+    found: list[tuple[Decision, Effect]] = [
+        *((each, _rule) for each in run.log.script_decisions(state.scripts.decided)),
+        *((each, shed) for each in run.log.shed_decisions(state.shedding.decided)),
     ]
-    return sorted(found, key=lambda item: item[:2])
+    return sorted(found, key=lambda item: (item[0].after, item[0].entry))
 
 
 def _rule(run: ShardRun, decision: Decision) -> None:
@@ -154,10 +152,6 @@ def obey(run: ShardRun, control: Control, settings: WorkerSettings, bench: Bench
     if control.kind == SCRIPT:
         deploy(run, control, settings, bench)
         return
-    if control.kind == SHED:
-        told = orjson.loads(control.payload)
-        run.state.shedding.enter(Tier(told["tier"]), told["low"])
-        return
     if control.kind != PLANS:
         logger.warning("deployment of an unknown kind", shard=run.shard, kind=control.kind)
         return
@@ -170,15 +164,11 @@ def obey(run: ShardRun, control: Control, settings: WorkerSettings, bench: Bench
     logger.info("plans deployed", shard=run.shard, digest=program.digest, warmed_up=fresh)
 
 
-def decided(run: ShardRun, decision: Control, settings: WorkerSettings) -> None:
+def shed(run: ShardRun, decision: Decision) -> None:
     """Let a shedding decision of the shard take effect, and remember which it was."""
-    obey(run, decision, settings, Bench())
+    told = orjson.loads(decision.payload)
+    run.state.shedding.enter(Tier(told["tier"]), told["low"])
     run.state.shedding.decided = decision.entry
-
-
-def held_after(decision: Control) -> EntryId:
-    """The entry behind which a shedding decision holds."""
-    return EntryId.parse(orjson.loads(decision.payload)["after"])
 
 
 def _warm_up(

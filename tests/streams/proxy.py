@@ -62,6 +62,10 @@ class Proxy:
                 break
         _hang_up(client, server)
 
+    def lead_to(self, port: int) -> None:
+        """New connections go to another server."""
+        self._port = port
+
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -94,13 +94,9 @@ class ShardMachine(RuleBasedStateMachine):
             assert 0 < held.value.wait_ms <= LEASE_MS
             return
         lease = worker.log.acquire(name, lease_ms=LEASE_MS)
-        model.fence += 1
-        model.owner, model.held = name, True
-        assert (lease.fence, lease.cursor, lease.seq) == (
-            model.fence,
-            model.cursor,
-            len(model.signals),
-        )
+        assert lease.fence > model.fence
+        model.fence, model.owner, model.held = lease.fence, name, True
+        assert (lease.cursor, lease.seq) == (model.cursor, len(model.signals))
         assert lease.entries == model.read
         worker.fence, worker.cursor, worker.seq = lease.fence, lease.cursor, lease.seq
         worker.entries, worker.last = lease.entries, None
