@@ -93,6 +93,7 @@ class Ownership:
         self._resting: dict[str, float] = {}
         self._giving: dict[str, tuple[str, float]] = {}
         self._wanted: frozenset[str] = frozenset()
+        self._placed = False  # whether we know what we should own, be it nothing
         self._lock = Lock()
         self._backoff = Backoff()
 
@@ -101,7 +102,7 @@ class Ownership:
         """Whether every shard that should be here is being processed here."""
         with self._lock:
             ready = {shard for shard, holding in self._holdings.items() if holding.ready}
-        return bool(self._wanted) and self._wanted <= ready
+        return self._placed and self._wanted <= ready
 
     @property
     def holdings(self) -> tuple[str, ...]:
@@ -153,6 +154,7 @@ class Ownership:
             held=held(_moved_s(loads), view.now_ms / MS_PER_S, window_s) | view.given.keys(),
         )
         self._wanted = frozenset(shard for shard, owner in placed.items() if owner == self.name)
+        self._placed = True
         for shard in self.holdings:
             if shard not in self._wanted:
                 self._give(shard, placed[shard], "placement")
