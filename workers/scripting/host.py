@@ -113,20 +113,6 @@ class ScriptHost:
         ran, self._ran = self._ran, None
         return ran
 
-    def _in_parts(self, bars: Mapping[Runner, Bars]) -> dict[Runner, Results]:
-        """A few bars at a time: what a script may need for them is the same in a backlog."""
-        done: dict[Runner, Results] = {}
-        for start in range(0, max(map(len, bars.values())), BATCH_BARS):
-            parts = {
-                runner: rows.cut(start, start + BATCH_BARS)
-                for runner, rows in bars.items()
-                if start < len(rows) and (not start or done[runner].outcome == "done")
-            }
-            assert self._pool is not None
-            for runner, result in self._pool.run_all(parts).items():
-                done[runner] = done[runner].joined(result) if start else result
-        return done
-
     def collect(self, scripts: Scripts) -> dict[str, str]:
         """Put all state into `scripts`; returns which scripts could not be saved, and why."""
         failed = {}
