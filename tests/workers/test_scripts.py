@@ -298,6 +298,40 @@ def test_a_version_that_fails_at_once_is_taken_back_and_the_one_before_goes_on(
     running.assert_no_holes()
 
 
+def test_the_doctor_names_scripts_that_are_not_trusted_not_allowed_or_nowhere(
+    running: Fleet,
+) -> None:
+    def said() -> str:
+        return running.run("doctor", "--json").stdout
+
+    assert "scripts: 0 were deployed" in said()
+    counter = publish(running, "counter", COUNTER)
+    assert "script counter is on no shard" in said()
+    running.start("one")
+    await_status(running, counter)
+    assert "scripts: 1 were deployed" in said()
+    beyond = Deployment(
+        fleet="fleet", name="beyond", revision=1, tenant="small", plan="core", symbols=("*",)
+    )
+    with running.server.client() as client:
+        client.hset(Keys().scripts, "forged", beyond.sealed(b"another key").decode())
+        client.hset(Keys().scripts, "beyond", beyond.sealed(KEY.encode()).decode())
+        fields = {f"counter/{n}": {"status": "quarantined", "reason": "slow"} for n in range(2)}
+        running.kill("one")
+        client.hset(
+            Keys().script_status,
+            mapping={name: orjson.dumps(told) for name, told in fields.items()},
+        )
+    for words in (
+        "script forged: it is not signed with the fleet's key",
+        "script beyond: tenant 'small' may not use symbols *",
+        "script counter is in quarantine on shard 1: slow",
+    ):
+        assert words in said()
+    running.path.write_text(running.path.read_text().replace(f"key: {KEY}", "key: null"))
+    assert "there is no scripts.key, and 3 scripts were deployed" in said()
+
+
 def test_an_author_is_told_why_a_version_was_refused_while_it_warmed_up(running: Fleet) -> None:
     running.start("one")
     running.push(ticks(0, 5))

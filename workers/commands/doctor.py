@@ -9,6 +9,7 @@ from rich.console import Console
 from workers.commands.options import json_option, with_settings
 from workers.connection import linked
 from workers.doctor import Finding, examine_setup, examine_stream
+from workers.scripting.checkup import examine_scripts
 from workers.settings import Settings
 
 MARKS = {
@@ -28,8 +29,10 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 def command(settings: Settings, stream: str | None, as_json: bool) -> None:
     """Say what is wrong, and what to do about it; exit code 1 when something is."""
     with linked(settings.redis) as link:
-        looked = examine_stream(link, settings, stream) if stream else examine_setup(link, settings)
-        findings = list(looked)
+        if stream:
+            findings = list(examine_stream(link, settings, stream))
+        else:
+            findings = [*examine_setup(link, settings), *examine_scripts(link, settings)]
     if as_json:
         click.echo(orjson.dumps({"findings": [finding._asdict() for finding in findings]}))
     else:
