@@ -170,8 +170,8 @@ def test_the_rights_that_the_documents_name_are_enough(any_server: Server) -> No
         log.save_snapshot(lease.fence, Snapshot(new, 1, "d", 1, b"x"))
         assert log.load_snapshot() is not None
         log.add_script_decision(lease.fence, new, b"{}")
-        log.add_shed(lease.fence, b"{}")
-        assert len(log.script_decisions(ZERO)) == len(log.decisions(ZERO)) == 1
+        log.add_shed(lease.fence, new, b"{}")
+        assert len(log.script_decisions(ZERO)) == len(log.shed_decisions(ZERO)) == 1
         log.trim(lease.fence, retention_ms=0)
         assert log.status().lag.entries == 1
         with client.pubsub() as channel:

@@ -317,13 +317,13 @@ def test_decisions_go_with_the_ticks_as_far_as_a_snapshot_knows_them(
     for number in range(200):
         (tick,) = produce(any_server, 1)
         rulings = log.add_script_decision(fence, tick, b"%d" % number)
-        made.append((tick, rulings, log.add_shed(fence, b"%d" % number)))
+        made.append((tick, rulings, log.add_shed(fence, tick, b"%d" % number)))
     last = made[-1][0]
     log.commit(a_commit(lease, last, 200))
     log.save_snapshot(fence, Snapshot(last, 200, "d", 1, b""))
 
     def kept() -> tuple[list[bytes], list[bytes]]:
-        rulings, shedding = log.script_decisions(ZERO), log.decisions(ZERO)
+        rulings, shedding = log.script_decisions(ZERO), log.shed_decisions(ZERO)
         return [each.payload for each in rulings], [each.payload for each in shedding]
 
     decided = Decided(made[150][1], made[120][2])
