@@ -15,12 +15,15 @@ import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from streams.errors import Fenced
 from tests.conftest import Server, free_port
 from tests.workers.fleet import fleet, wait_until
 from tests.workers.test_scripts import CONFIG as SCRIPTS
 from tests.workers.test_scripts import COUNTER, await_status, put
-from workers.settings import SettingsError, load_settings
-from workers.tracing import Sampler
+from workers.accounts import Accounts
+from workers.metrics import Metrics
+from workers.settings import SettingsError, TelemetrySettings, load_settings
+from workers.tracing import Sampler, open_traces
 
 NOON_NS = 1_763_812_800_000_000_000
 SECOND_NS = 1_000_000_000
@@ -202,6 +205,26 @@ def test_take_overs_snapshots_and_hand_overs_are_told_up_to_the_last(
         found = [about(span)["found"] for span in collector.named("take-over")]
         assert sorted(found)[:3] == ["free", "free", "free"]
         assert "handed" in found
+
+
+def test_a_steal_and_a_failed_take_over_are_told_and_the_end_of_a_lost_shard_is_not() -> None:
+    with collecting() as collector:
+        settings = TelemetrySettings(endpoint=collector.url)
+        traces = open_traces(settings, fleet="fleet", worker="one")
+        accounts = Accounts(Metrics(), traces)
+        accounts.leaving("0", "two", "steal")
+        accounts.released("0")
+        accounts.leaving("1", "two", "steal")
+        accounts.lost("1", Fenced("another holds it"))
+        accounts.not_taken("2", Fenced("a secret"), 0.5)
+        assert traces is not None
+        traces.close(10.0)
+        assert sorted(span.name for span in collector.spans) == ["steal", "take-over"]
+        [stolen], [failed] = collector.named("steal"), collector.named("take-over")
+        assert about(stolen) == {"shard": "0", "successor": "two", "why": "steal"}
+        assert failed.end_time_unix_nano - failed.start_time_unix_nano == SECOND_NS // 2
+        assert failed.status.code == trace_pb2.Status.STATUS_CODE_ERROR
+        assert failed.status.message == "Fenced"
 
 
 def test_a_collector_that_is_not_there_costs_a_line_and_nothing_else(
