@@ -180,7 +180,11 @@ def test_worker_and_selftest_log_in_to_the_same_server(values: str, expected: Js
 def test_helm_test_has_a_pod_to_run() -> None:
     pod = the(render(), "Pod")
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
-    assert pod["spec"]["containers"][0]["args"] == ["selftest", "--redis", "$(FLEET_REDIS__URL)"]
+    assert pod["spec"]["containers"][0]["args"] == [
+        "selftest",
+        "--config",
+        "/etc/signalfleet/fleet.yaml",
+    ]
     assert pod["spec"]["restartPolicy"] == "Never"
     assert pod["spec"]["activeDeadlineSeconds"] > 0
 
