@@ -16,6 +16,12 @@ from tests.conftest import free_port
 from tests.helm.chart import VALUE_SETS, RefusedError, pods, render, the, with_value
 from workers.settings import Settings, load_settings
 
+# What comes out of a secret where any text will not do.
+SECRETS = {
+    "FLEET_REDIS__URL": "redis://redis.data:6379/0",
+    "FLEET_TELEMETRY__HEADERS": '{"authorization": "Bearer hidden"}',
+}
+
 
 def fleet_yaml(values: str) -> dict[str, Any]:
     return yaml.safe_load(the(render(values), "ConfigMap")["data"]["fleet.yaml"])
@@ -48,8 +54,7 @@ def test_the_fleet_accepts_the_charts_configuration(
     [worker] = pods(documents)["worker"]["spec"]["containers"]
     for entry in worker["env"]:
         if entry["name"].startswith("FLEET_"):
-            # Out of a secret comes some text; for a URL, one.
-            secret = "redis://redis.data:6379/0" if entry["name"].endswith("URL") else "hidden"
+            secret = SECRETS.get(entry["name"], "hidden")
             monkeypatch.setenv(entry["name"], entry.get("value", secret))
     [config] = [doc for doc in documents if "fleet.yaml" in doc.get("data", {})]
     path = tmp_path / "fleet.yaml"
@@ -67,6 +72,7 @@ BY_VALUES = {
     *("redis.url", "redis.username", "redis.password", "redis.ca_file"),
     *("http.host", "http.port", "log.level", "name", "shards", "plans"),
     *("scripts.key_file", "scripts.tenants"),
+    *("telemetry.endpoint", "telemetry.headers", "telemetry.ca_file"),
 }
 # A pod has no server in it, is always probed, and takes its key as a file.
 NEVER = {"redis.embedded", "redis.folder", "http.enabled", "scripts.key"}

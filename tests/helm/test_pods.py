@@ -1,5 +1,6 @@
 """Pods pass Pod Security `restricted`, start, drain and report the way a cluster expects."""
 
+import json
 import re
 
 import pytest
@@ -175,6 +176,19 @@ CA = {"FLEET_REDIS__CA_FILE": "/etc/signalfleet/tls/ca.crt"}
 def test_worker_and_selftest_log_in_to_the_same_server(values: str, expected: Json) -> None:
     assert environment(values, "worker") == expected
     assert environment(values, "selftest") == expected
+
+
+def test_a_worker_logs_in_to_its_collector_and_the_test_does_not_know_of_it() -> None:
+    found = pods(render("traces"))
+    [worker] = found["worker"]["spec"]["containers"]
+    given = {e["name"]: e for e in worker["env"] if e["name"].startswith("FLEET_TELEMETRY")}
+    endpoint, headers, ca_file = given.values()
+    assert endpoint["value"] == "https://collector.monitoring:4318"
+    secret = {"name": "collector-login", "key": "headers"}
+    assert headers["valueFrom"] == {"secretKeyRef": secret}
+    [mount] = [m for m in worker["volumeMounts"] if m["name"] == "telemetry-ca"]
+    assert ca_file["value"] == f"{mount['mountPath']}/ca.crt"
+    assert "collector" not in json.dumps(found["selftest"])
 
 
 def test_helm_test_has_a_pod_to_run() -> None:
