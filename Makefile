@@ -59,7 +59,7 @@ helm-check: $(READY) ## Lint, render and validate the chart
 image: ## Build the container image with whichever builder is there
 	@for builder in docker podman buildah; do \
 	  if command -v $$builder >/dev/null && $$builder info >/dev/null 2>&1; then \
-	    exec $$builder build -t signalfleet:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -1) .; \
+	    exec $$builder build -t signalfleet:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -1) $(ARGS) .; \
 	  fi; done; echo "no docker, podman or buildah here" >&2; exit 1
 
 .PHONY: help setup demo format check docs test soak bench helm-check image

@@ -68,7 +68,9 @@ def helm_binary(version: str) -> Path:
     return binary
 
 
-def helm(version: str, *arguments: str, given: Json | None = None) -> subprocess.CompletedProcess:
+def helm(
+    version: str, *arguments: str, given: Json | None = None, kubeconfig: Path = Path(os.devnull)
+) -> subprocess.CompletedProcess:
     """One run of helm; `given` are values for `-f -`."""
     home = Path(tempfile.gettempdir()) / f"signalfleet-{os.getuid()}" / "home"
     return subprocess.run(
@@ -76,8 +78,8 @@ def helm(version: str, *arguments: str, given: Json | None = None) -> subprocess
         input=json.dumps(given or {}),
         capture_output=True,
         text=True,
-        timeout=60,
-        env={"HOME": str(home), "PATH": os.environ["PATH"]},
+        timeout=180,
+        env={"HOME": str(home), "PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig)},
     )
 
 

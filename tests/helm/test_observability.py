@@ -1,11 +1,18 @@
 """Alerts and panels ask for metrics that the fleet has, and every alert has a runbook."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
+from tests.conftest import Server, free_port
 from tests.helm.chart import (
     CHART,
     REPOSITORY,
@@ -19,13 +26,7 @@ from tests.helm.chart import (
 )
 
 METRIC = re.compile(r"signalfleet_[a-z_]+")
-# Of the parts that scale and shed, and of the scripts' jail.
-METRICS_ELSEWHERE = {
-    "signalfleet_required_workers",
-    "signalfleet_shed_ticks_total",
-    "signalfleet_shedding_tier",
-    "signalfleet_script_quarantined",
-}
+ANSWER_S_MAX = 30.0
 
 
 def rules(values: str = "keda", **options: Any) -> list[Json]:
@@ -59,15 +60,50 @@ def test_every_query_is_promql() -> None:
         parser.parse("max(signalfleet_lag_seconds")
 
 
-def test_every_metric_that_is_asked_for_exists() -> None:
-    metrics = pytest.importorskip("workers.metrics", reason="the worker's metrics")
-    samples = set(METRICS_ELSEWHERE)
-    for family in metrics.Metrics().registry.collect():
-        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
-        samples |= {family.name + suffix for suffix in suffixes.get(family.type, [""])}
+@pytest.fixture(scope="module")
+def exposition(server_process: Server) -> str:
+    """What a worker that owns a shard says on /metrics, once it knows how many are required."""
+    port = free_port()
+    settings = {"REDIS__URL": server_process.url, "SHARDS": "1", "HTTP__PORT": str(port)}
+    environment = {f"FLEET_{name}": value for name, value in settings.items()}
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "workers", "worker"], env={**os.environ, **environment}
+    )
+    try:
+        deadline = time.monotonic() + ANSWER_S_MAX
+        while True:
+            with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
+                text = reply.read().decode()
+                if "\nsignalfleet_required_workers " in text and 'shard="0"' in text:
+                    return text
+            assert time.monotonic() < deadline, "the worker knows too little"
+            time.sleep(0.1)  # nothing to await but what it says
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+def test_a_worker_exports_every_metric_that_is_asked_for(exposition: str) -> None:
+    suffixes = {"histogram": ["_bucket", "_sum", "_count"]}
+    exported = {
+        name + suffix
+        for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", exposition, re.MULTILINE)
+        for suffix in suffixes.get(kind, [""])
+    }
     asked = {name for expression in expressions() for name in METRIC.findall(expression)}
     assert len(asked) > 15
-    assert asked <= samples
+    assert asked <= exported
+
+
+def test_a_label_that_is_asked_for_is_one_of_the_metrics_own(exposition: str) -> None:
+    """A misspelt label is no error in PromQL: the query would be silent for ever."""
+    series = re.findall(r"^(signalfleet_\w+)\{(.*?)\} ", exposition, re.MULTILINE)
+    labels = {name: set(re.findall(r"(\w+)=", text)) for name, text in series}
+    of_prometheus = {"namespace", "service", "pod"}
+    for expression in expressions():
+        for name, matchers in re.findall(r"(signalfleet_\w+)\{(.*?)\}", expression):
+            asked = set(re.findall(r"(\w+)\s*!?=", matchers)) - of_prometheus
+            assert not asked or asked <= labels[name], expression
 
 
 def test_every_query_asks_only_for_this_release() -> None:

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.chart import CHART, HELMS, REPOSITORY, VALUE_SETS, VALUES, helm, render
+from streams.keys import shard_of
+from tests.helm.chart import (
+    CHART,
+    HELM,
+    HELMS,
+    REPOSITORY,
+    VALUE_SETS,
+    VALUES,
+    Json,
+    helm,
+    render,
+)
 
 METADATA = yaml.safe_load((CHART / "Chart.yaml").read_text())
 
@@ -58,6 +69,34 @@ def test_the_notes_say_the_next_step(version: str) -> None:
     assert "helm -n trading test demo" in notes
     assert "config.plans is empty" in notes
     assert "its data goes with its pod" in notes
+
+
+@pytest.mark.parametrize("shards", [2, 16, 32, 100])
+def test_the_notes_push_a_tick_into_the_shard_of_its_symbol(shards: int) -> None:
+    run = helm(
+        HELM,
+        *("install", "demo", str(CHART), "--dry-run=client", "--set", "valkey.enabled=true"),
+        *("--set", f"config.shards={shards}", "--set", "config.plans.core.timeframe=1m"),
+    )
+    assert run.returncode == 0, run.stderr
+    [(shard, symbol)] = re.findall(r"XADD 'ticks:\{(\d+)\}' '\*' symbol (\S+)", run.stdout)
+    assert int(shard) == shard_of(symbol.encode(), shards)
+
+
+@pytest.mark.parametrize(
+    ("given", "note"),
+    [
+        ({"config": {"scripts": {"tenants": {"desk": {}}}}}, "no script runs without a key"),
+        ({"scripts": {"existingSecret": {"name": "key"}}}, "so every script is refused"),
+    ],
+)
+def test_the_notes_say_what_scripts_still_lack(given: Json, note: str) -> None:
+    command = ("install", "demo", str(CHART), "--dry-run=client", "--values=-")
+    run = helm(HELM, *command, given={**given, "valkey": {"enabled": True}})
+    assert note in run.stdout
+    both = helm(HELM, *command, f"--values={VALUES / 'scripts.yaml'}", given=given)
+    assert "script runs" not in both.stdout
+    assert "script is refused" not in both.stdout
 
 
 def test_chart_and_project_have_one_version() -> None:

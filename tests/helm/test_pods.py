@@ -1,5 +1,6 @@
 """Pods pass Pod Security `restricted`, start, drain and report the way a cluster expects."""
 
+import json
 import re
 
 import pytest
@@ -177,10 +178,27 @@ def test_worker_and_selftest_log_in_to_the_same_server(values: str, expected: Js
     assert environment(values, "selftest") == expected
 
 
+def test_a_worker_logs_in_to_its_collector_and_the_test_does_not_know_of_it() -> None:
+    found = pods(render("traces"))
+    [worker] = found["worker"]["spec"]["containers"]
+    given = {e["name"]: e for e in worker["env"] if e["name"].startswith("FLEET_TELEMETRY")}
+    endpoint, headers, ca_file = given.values()
+    assert endpoint["value"] == "https://collector.monitoring:4318"
+    secret = {"name": "collector-login", "key": "headers"}
+    assert headers["valueFrom"] == {"secretKeyRef": secret}
+    [mount] = [m for m in worker["volumeMounts"] if m["name"] == "telemetry-ca"]
+    assert ca_file["value"] == f"{mount['mountPath']}/ca.crt"
+    assert "collector" not in json.dumps(found["selftest"])
+
+
 def test_helm_test_has_a_pod_to_run() -> None:
     pod = the(render(), "Pod")
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
-    assert pod["spec"]["containers"][0]["args"] == ["selftest", "--redis", "$(FLEET_REDIS__URL)"]
+    assert pod["spec"]["containers"][0]["args"] == [
+        "selftest",
+        "--config",
+        "/etc/signalfleet/fleet.yaml",
+    ]
     assert pod["spec"]["restartPolicy"] == "Never"
     assert pod["spec"]["activeDeadlineSeconds"] > 0
 

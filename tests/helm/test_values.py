@@ -38,7 +38,7 @@ def others(value: generate.Value) -> Iterator[Any]:
 
 
 # The richest first: most values show there, and the search stops at the first that does.
-LIKELIEST = ("everything", "keda", "valkey-streams", "tls-acl", "keda-prometheus", "hpa")
+LIKELIEST = ("everything", "traces", "keda", "valkey-streams", "tls-acl", "keda-prometheus", "hpa")
 # The chart's own server takes the place of another.
 COMPANIONS = {"valkey.enabled": {"redis": {"url": ""}}}
 
@@ -84,12 +84,15 @@ BAD = [
     ({"config": {"shards": "16"}}, "config", "shards"),
     ({"config": {"plans": {"core": {"values": {}}}}}, "config", "plans", "timeframe"),
     ({"config": {"name": "my fleet"}}, "config", "name"),
-    ({"extraConfig": {"redis": {}}}, "extraConfig"),
+    ({"extraConfig": {"redis": {"url": "redis://a"}}}, "extraConfig", "redis", "url"),
+    ({"extraConfig": {"scripts": {"key": "secret"}}}, "extraConfig", "scripts", "key"),
+    ({"config": {"scripts": {"tenants": {"desk": {"plan": []}}}}}, "config", "tenants", "plan"),
     ({"image": {"tag": "latest"}}, "image", "tag"),
     ({"image": {"digest": "sha256:abc"}}, "image", "digest"),
     ({"redis": {"url": "redis://user:secret@host"}}, "redis", "url"),
     ({"redis": {"url": "http://host"}}, "redis", "url"),
     ({"redis": {"password": "secret"}}, "redis", "password"),
+    ({"telemetry": {"endpoint": "http://user:secret@host"}}, "telemetry", "endpoint"),
     ({"http": {"port": 80}}, "http", "port"),
     ({"logLevel": "loud"}, "logLevel"),
     ({"uid": 0}, "uid"),
@@ -135,6 +138,16 @@ CROSS = [
     ("tls-acl", {"redis": {"tls": {"caConfigMap": "c"}}}, ["redis.tls.caConfigMap:"]),
     ("bare", {"redis": {"tls": {"caSecret": "c"}}}, ["redis.tls: a CA"]),
     ("secret-url", {"networkPolicy": {"redisPorts": []}}, ["networkPolicy.redisPorts:"]),
+    (
+        "bare",
+        {"telemetry": {"existingSecret": {"headersKey": "h"}}},
+        ["telemetry.existingSecret.name: missing"],
+    ),
+    (
+        "bare",
+        {"telemetry": {"existingSecret": {"name": "s"}}},
+        ["telemetry.existingSecret: name headersKey", "telemetry.endpoint: missing"],
+    ),
     (
         "bare",
         {"config": {"worker": {"drain_s": 45}}},

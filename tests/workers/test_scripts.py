@@ -251,6 +251,10 @@ def test_what_is_not_signed_or_not_allowed_is_refused_on_record(running: Fleet) 
     assert said(running, allowed, "n", "AAA")
     assert not said(running, allowed, "n", "BBB")
     assert {entry["source"].partition("@")[0] for entry in running.ledger("signals")} == {"own"}
+    # What was forged can neither stop a list nor keep its name.
+    assert "own@" in running.run("script", "list").stdout
+    assert "forged" not in running.run("script", "list").stdout
+    put(running, "forged", COUNTER)
     refused = [entry["reason"] for entry in audit(running) if entry["decision"] == "refused"]
     assert sum("not signed with the fleet's key" in reason for reason in refused) == 2
     assert any("nobody" in reason for reason in refused)

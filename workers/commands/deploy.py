@@ -18,7 +18,7 @@ from workers.commands.script import command, open_pool, params_of
 from workers.connection import linked
 from workers.errors import FleetError
 from workers.scripting.access import refusal
-from workers.scripting.deployment import Deployment, Trust, opened
+from workers.scripting.deployment import Deployment, Trust, Untrusted, opened
 from workers.scripting.lifecycle import scope
 from workers.scripting.registry import VERSIONS_MAX, Registry
 from workers.settings import Settings, SettingsError
@@ -43,8 +43,15 @@ class Office:
     def head(self, name: str) -> Deployment | None:
         """The newest deployment of a script, None where it was never put or was removed."""
         sealed = self.registry.head(name)
-        head = None if sealed is None else opened(self.trust, sealed)
-        return None if head is None or head.removed else head
+        return None if sealed is None else self.read(sealed)
+
+    def read(self, sealed: bytes) -> Deployment | None:
+        """The deployment, None for one that was removed, or that another key signed: not ours."""
+        try:
+            deployment = opened(self.trust, sealed)
+        except Untrusted:
+            return None
+        return None if deployment.removed else deployment
 
     def publish(self, deployment: Deployment, action: str) -> Deployment:
         """Sign and publish with a new revision, if the tenant may; every answer is on record."""
@@ -95,8 +102,8 @@ def put(settings: Settings, name: str, file: Path, params: tuple[str, ...], **sc
 def list_all(settings: Settings, as_json: bool) -> None:
     """Show every script that is deployed."""
     with office(settings) as desk:
-        found = [opened(desk.trust, sealed) for sealed in desk.registry.heads().values()]
-        rows = [_summary(desk, head) for head in found if not head.removed]
+        found = [desk.read(sealed) for sealed in desk.registry.heads().values()]
+        rows = [_summary(desk, head) for head in found if head is not None]
     if as_json:
         click.echo(json.dumps(rows))
         return

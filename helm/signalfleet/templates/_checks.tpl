@@ -40,6 +40,18 @@ redis.tls: a CA is named, but redis.url has no TLS; its scheme would start with 
 {{- if and .Values.networkPolicy.enabled $secret.urlKey (not .Values.networkPolicy.redisPorts) }}
 networkPolicy.redisPorts: name the server's port; the chart cannot read it off a URL in a secret
 {{- end }}
+{{- with .Values.telemetry }}
+{{- $named := or .existingSecret.headersKey .existingSecret.caKey }}
+{{- if and $named (not .existingSecret.name) }}
+telemetry.existingSecret.name: missing, though keys of the secret are named
+{{- end }}
+{{- if and .existingSecret.name (not $named) }}
+telemetry.existingSecret: name headersKey or caKey; nothing would be read from {{ .existingSecret.name }}
+{{- end }}
+{{- if and .existingSecret.name (not .endpoint) }}
+telemetry.endpoint: missing, though telemetry.existingSecret is set
+{{- end }}
+{{- end }}
 {{- $drain := float64 (index (include "signalfleet.config" . | fromYaml) "worker" "drain_s") }}
 {{- if ge $drain (float64 .Values.worker.terminationGracePeriodSeconds) }}
 worker.terminationGracePeriodSeconds: {{ .Values.worker.terminationGracePeriodSeconds }} must be more than config.worker.drain_s, {{ $drain }}

@@ -34,14 +34,14 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 {{- end -}}
 
-{{/* fleet.yaml: the values of `config` without their nulls, and `extraConfig` over them. */}}
+{{/* fleet.yaml: the values of `config` that are set, and `extraConfig` over them. */}}
 {{- define "signalfleet.config" -}}
 {{- $config := dict -}}
 {{- range $key, $value := .Values.config -}}
 {{- if and (kindIs "map" $value) (ne $key "plans") -}}
 {{- $kept := dict -}}
 {{- range $name, $inner := $value -}}
-{{- if not (kindIs "invalid" $inner) -}}{{- $_ := set $kept $name $inner -}}{{- end -}}
+{{- if not (or (kindIs "invalid" $inner) (eq (toString $inner) "map[]")) -}}{{- $_ := set $kept $name $inner -}}{{- end -}}
 {{- end -}}
 {{- if $kept -}}{{- $_ := set $config $key $kept -}}{{- end -}}
 {{- else -}}
@@ -49,4 +49,18 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 {{- end -}}
 {{- mergeOverwrite $config (deepCopy .Values.extraConfig) | toYaml -}}
+{{- end -}}
+
+{{/* Where every process of the release reads its configuration. */}}
+{{- define "signalfleet.configMount" -}}
+- name: config
+  mountPath: /etc/signalfleet/fleet.yaml
+  subPath: fleet.yaml
+  readOnly: true
+{{- end -}}
+
+{{- define "signalfleet.configVolume" -}}
+- name: config
+  configMap:
+    name: {{ include "signalfleet.fullname" . }}
 {{- end -}}
