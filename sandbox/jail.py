@@ -1,8 +1,10 @@
 """The worker's side of one jail: its memory, its socket, its deadline, its end."""
 
+import contextlib
 import fcntl
 import mmap
 import os
+import resource
 import select
 import signal
 import socket
@@ -30,6 +32,8 @@ STARVED_TIMES: Final = 4  # so often a process that the machine starves gets its
 TRACEBACK_MS: Final = 15  # what a doomed jail is given to say where it was
 COMPLAINT_BYTES_MAX: Final = 16 * 1024
 MS_NS: Final = 1_000_000
+S_NS: Final = 1_000_000_000
+CPU_TIMES: Final = 2  # of a budget: what no process uses that somebody watches
 
 
 class SharedMemory:
@@ -100,7 +104,7 @@ class Jail:
         self.pending: Request | None = None
         self.sequence = 0
         self.limit = ""  # bounds the answer that is waited for
-        self.started_ns = self.due_ns = self.cpu_before_ns = 0
+        self.started_ns = self.due_ns = self.cpu_before_ns = self.cpu_s_max = 0
         self.doomed = False  # it is too late: it was asked where it is, and will be killed
         self.reap: Callable[[int], dict[str, Any]] = _not_started
         self.usage: dict[str, Any] = {}
@@ -132,6 +136,7 @@ class Jail:
         self.started_ns, self.cpu_before_ns = time.monotonic_ns(), self._cpu_ns()
         self.limit = limit
         self.due_ns = self.started_ns + self._budget_ms() * MS_NS
+        self._bound_cpu()
         try:
             self.control.send(self.pending.pack())
         except OSError:
@@ -234,6 +239,12 @@ class Jail:
         status = usage.get("status")
         if status == -signal.SIGSYS:
             return JailFailed("forbidden", "made a system call that scripts may not make")
+        if status == -signal.SIGXCPU:
+            return JailFailed(
+                "deadline",
+                f"was ended by the kernel after {self.cpu_s_max} s of CPU, while nobody looked"
+                f" (limit {self.limit})",
+            )
         if status is not None and status < 0 and status != -signal.SIGKILL:
             name = signal.Signals(-status).name
             return JailFailed("crashed", f"the script's process crashed ({name})")
@@ -279,6 +290,17 @@ class Jail:
             signal.pidfd_send_signal(self.pidfd, number)
         except ProcessLookupError:
             return
+
+    def _bound_cpu(self) -> None:
+        """Have the kernel end it, should this worker be stopped, or hang, while it runs on."""
+        cpu_ns = self.cpu_before_ns + CPU_TIMES * self._budget_ms() * MS_NS
+        if cpu_ns // S_NS + 1 == self.cpu_s_max:
+            return
+        self.cpu_s_max = cpu_ns // S_NS + 1
+        with contextlib.suppress(ProcessLookupError):  # the next step will tell why
+            hard = resource.prlimit(self.pid, resource.RLIMIT_CPU)[1]
+            soft = self.cpu_s_max if hard == resource.RLIM_INFINITY else min(self.cpu_s_max, hard)
+            resource.prlimit(self.pid, resource.RLIMIT_CPU, (soft, hard))
 
     def _starves(self, budget_ns: int) -> bool:
         """Whether it had less CPU than half of the budget, and does not wait for something else."""
