@@ -6,17 +6,22 @@ Every number is beside its peer of the same run; absolute times hold only for th
 import argparse
 import os
 import platform
+import signal
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
 
 from indicators import Plan
+from sandbox.crew import Crew
 from sandbox.language import Program
 from sandbox.limits import Limits
 from sandbox.pool import JailPool
+from sandbox.results import Results
 from sandbox.runner import Runner
 from sandbox.script import Bars, Script
 from sandbox.vetting import vet, vetted_code
@@ -118,8 +123,8 @@ def spawning(pool: JailPool, times: int) -> None:
         start = time.perf_counter()
         jail = pool.nursery.spawn(Limits())
         jail.write(b"[]")
-        jail.ask(Op.OPEN, length=2)  # answered once the process is locked down
-        jail.collect(5_000, "load_ms_max")
+        jail.ask(Op.OPEN, "load_ms_max", length=2)  # answered once the process is locked down
+        jail.collect()
         taken.append(time.perf_counter() - start)
         jail.close()
     show_ms("jail spawned and locked down", taken, "<= 10 ms")
@@ -152,8 +157,8 @@ def _echo(runner: Runner, bars: Bars) -> None:
     for offset, column in enumerate((bars.slots, bars.ts, *bars.columns.values())):
         jail.write(column.tobytes(), 64 + 8_000 * offset)
     jail.write(b"[]")
-    jail.ask(Op.OPEN, length=2)
-    answer = jail.collect(1_000, "batch_ms_max")
+    jail.ask(Op.OPEN, "load_ms_max", length=2)
+    answer = jail.collect()
     bytes(jail.outbound.map[:8_000])
     assert answer.reply.length == 0
 
@@ -233,12 +238,19 @@ def sharing(pool: JailPool, scripts: int, times: int) -> None:
         tell(f"{scripts} that share rsi(close, 14), {rows:,} bars", text)
 
 
+def together(work: Mapping[Runner, Bars]) -> dict[Runner, Results]:
+    """A batch for each script, side by side."""
+    crew = Crew()
+    jobs = {runner: crew.add(runner, bars) for runner, bars in work.items()}
+    return {runner: crew.finish(job) for runner, job in jobs.items()}
+
+
 def crowd(pool: JailPool, scripts: int, instruments: int) -> None:
     runners = [pool.load(Script(f"s{n}", EMA_RSI)) for n in range(scripts)]
     bars = bars_of(instruments * 4, instruments)
     work = dict.fromkeys(runners, bars)
-    pool.run_all(work)
-    taken = seconds(lambda: pool.run_all(work), 10)
+    together(work)
+    taken = seconds(lambda: together(work), 10)
     rows = scripts * len(bars)
     show_ms(f"{scripts} scripts on {instruments} instruments, 4 bars each", taken)
     tell("  a bar of a script", f"{statistics.median(taken) / rows * 1e6:.2f} us")
@@ -248,21 +260,41 @@ def crowd(pool: JailPool, scripts: int, instruments: int) -> None:
         runner.close()
 
 
+BURN = "import os\nos.nice(5)\nwhile True:\n    pass\n"
+WANTED = {"alone": "", "beside a busy process": "", "beside a spinner": "as beside a busy process"}
+SPIN = "def on_bar(bar, state):\n    while bar.close > 0:\n        pass\n"
+
+
 def neighbours(pool: JailPool, times: int) -> None:
-    """A batch of a well-behaved script, alone and while another one spins to its deadline."""
-    spin = "def on_bar(bar, state):\n    while bar.close > 0:\n        pass\n"
-    good, bars = pool.load(Script("good", SMA_CROSS)), bars_of(200, 1)
-    bad = pool.load(Script("bad", spin, limits=Limits(batch_ms_max=20)))
-    taken: dict[str, list[float]] = {"alone": [], "beside": []}
+    """A batch of a well-behaved script, from its question until its answer is at hand.
+
+    Alone, beside a process of ours that burns one CPU (what sharing the machine costs anyone),
+    and beside a script that spins: in turn, so that the noise of the machine is in all three.
+    """
+    bars = bars_of(200, 1)
+    good = pool.load(Script("good", SMA_CROSS))
+    bad = pool.load(Script("bad", SPIN, limits=Limits(batch_ms_max=20)))
+    burner = subprocess.Popen([sys.executable, "-c", BURN])
+    taken: dict[str, list[float]] = {kind: [] for kind in WANTED}
     for _ in range(times):
-        taken["alone"].append(pool.run_all({good: bars})[good].wall_ns / 1e6)
-        results = pool.run_all({bad: bars, good: bars})
-        assert results[bad].outcome == "deadline"
-        taken["beside"].append(results[good].wall_ns / 1e6)
-        bad.breaker = bad.breaker.lifted()
-    p99 = {name: sorted(values)[int(len(values) * 0.99) - 1] for name, values in taken.items()}
-    text = f"p99 {p99['beside']:.2f} ms, {p99['alone']:.2f} ms alone"
-    tell("200 bars beside a script that spins", text, "unmoved")
+        for kind, values in taken.items():
+            crew = Crew()
+            burner.send_signal(signal.SIGCONT if "busy" in kind else signal.SIGSTOP)
+            spinning = crew.add(bad, bars) if "spinner" in kind else None
+            crew.work()
+            start = time.perf_counter()
+            crew.finish(crew.add(good, bars))
+            values.append((time.perf_counter() - start) * 1e3)
+            if spinning is not None:
+                assert crew.finish(spinning).outcome == "deadline"
+                bad.close()
+                bad = pool.load(bad.script)
+    burner.kill()
+    burner.wait()
+    for kind, values in taken.items():
+        ranked = sorted(values)
+        p50, p99 = ranked[len(ranked) // 2], ranked[int(len(ranked) * 0.99) - 1]
+        tell(f"200 bars, {kind}", f"p50 {p50:.2f} ms, p99 {p99:.2f} ms", WANTED[kind])
     good.close()
     bad.close()
 

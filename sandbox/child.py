@@ -67,6 +67,7 @@ def _enter(spawn: Spawn, descriptors: Sequence[int]) -> tuple[mmap.mmap, mmap.mm
     os.dup2(complaints, 1)
     os.dup2(complaints, 2)
     os.closerange(3, HIGHEST_DESCRIPTOR)  # also the copies that the maps keep
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)  # the end, whatever the worker came with
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=False, chain=False)
     lockdown.lock_down(
         spawn.zygote_pid,

@@ -9,6 +9,10 @@ class SandboxUnavailable(SandboxError):  # house style: what, not -Error
     """The machine cannot hold a script safely. Run no scripts here."""
 
 
+class NoRoom(SandboxError):
+    """As many scripts are held here as the operator allows. Try again when one has gone."""
+
+
 class BadScript(SandboxError):
     """The script can never run as it stands. Show the text to its author."""
 

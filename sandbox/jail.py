@@ -1,8 +1,10 @@
 """The worker's side of one jail: its memory, its socket, its deadline, its end."""
 
+import contextlib
 import fcntl
 import mmap
 import os
+import resource
 import select
 import signal
 import socket
@@ -26,10 +28,12 @@ from sandbox.wire import (
 
 F_ADD_SEALS: Final = 1033
 F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_FUTURE_WRITE = 1, 2, 4, 16
-TRACEBACK_MS: Final = 15  # how long a doomed jail may take to say where it was
-QUIET_MS: Final = 2  # after its first line; the rest follows at once
+STARVED_TIMES: Final = 4  # so often a process that the machine starves gets its budget
+TRACEBACK_MS: Final = 15  # what a doomed jail is given to say where it was
 COMPLAINT_BYTES_MAX: Final = 16 * 1024
 MS_NS: Final = 1_000_000
+S_NS: Final = 1_000_000_000
+CPU_TIMES: Final = 2  # of a budget: what no process uses that somebody watches
 
 
 class SharedMemory:
@@ -99,7 +103,9 @@ class Jail:
         self.pidfd = -1
         self.pending: Request | None = None
         self.sequence = 0
-        self.started_ns = self.cpu_before_ns = 0
+        self.limit = ""  # bounds the answer that is waited for
+        self.started_ns = self.due_ns = self.cpu_before_ns = self.cpu_s_max = 0
+        self.doomed = False  # it is too late: it was asked where it is, and will be killed
         self.reap: Callable[[int], dict[str, Any]] = _not_started
         self.usage: dict[str, Any] = {}
         self.born_bytes = 0
@@ -116,8 +122,11 @@ class Jail:
 
     # --- asking
 
-    def ask(self, op: Op, *, rows: int = 0, values: int = 0, length: int = 0) -> None:
-        """Send one request; its payload is already in the inbound memory."""
+    def ask(self, op: Op, limit: str, *, rows: int = 0, values: int = 0, length: int = 0) -> None:
+        """Send one request, to be answered within the limit of that name, in ms.
+
+        Its payload is already in the inbound memory.
+        """
         if not self.alive or self.pending is not None:
             raise SandboxError("this jail is gone or busy")
         if self._readable(self.control.fileno()):
@@ -125,6 +134,9 @@ class Jail:
         self.sequence = (self.sequence + 1) % 2**32
         self.pending = Request(op, self.sequence, rows, values, length)
         self.started_ns, self.cpu_before_ns = time.monotonic_ns(), self._cpu_ns()
+        self.limit = limit
+        self.due_ns = self.started_ns + self._budget_ms() * MS_NS
+        self._bound_cpu()
         try:
             self.control.send(self.pending.pack())
         except OSError:
@@ -146,23 +158,39 @@ class Jail:
             raise SandboxError(f"{len(payload)} bytes do not fit in the jail's memory")
         self.inbound.map[offset : offset + len(payload)] = payload
 
-    def collect(self, budget_ms: int, limit: str) -> Answer:
-        """The answer, within `budget_ms` of the request; JailFailed names `limit` if it is late.
+    def overdue(self) -> bool:
+        """Whether it had its time, and was asked where it is: then `collect` ends it.
 
-        A process that the machine starved (less CPU than half of the budget) gets it once more.
+        Never waits. A process that the machine starves gets the budget again, a few times.
+        """
+        now_ns = time.monotonic_ns()
+        if now_ns < self.due_ns:
+            return False
+        if self.doomed:
+            return True
+        budget_ns = self._budget_ms() * MS_NS
+        if self.due_ns < self.started_ns + STARVED_TIMES * budget_ns and self._starves(budget_ns):
+            self.due_ns += budget_ns
+            return False
+        self.doomed, self.due_ns = True, now_ns + TRACEBACK_MS * MS_NS
+        self._signal(signal.SIGUSR1)
+        return False
+
+    def collect(self) -> Answer:
+        """The answer, waited for as long as it is given; JailFailed names the limit if it is late.
+
+        Returns or raises at once where the process has answered, has died, or is overdue.
         """
         request = self.pending
         assert request is not None
-        deadline_ns = self.started_ns + budget_ms * MS_NS
-        while not self._wait(deadline_ns):
-            used_ns = self._cpu_ns() - self.cpu_before_ns
-            again_ns = self.started_ns + 2 * budget_ms * MS_NS
-            if used_ns < budget_ms * MS_NS // 2 and deadline_ns < again_ns:
-                deadline_ns = again_ns
-                continue
-            raise self._late(budget_ms, limit)
-        wall_ns = time.monotonic_ns() - self.started_ns
-        return self._read(request, wall_ns)
+        while not self._wait(self.due_ns) and not self.overdue():
+            pass
+        if self.doomed:
+            raise self._late()
+        return self._read(request, time.monotonic_ns() - self.started_ns)
+
+    def _budget_ms(self) -> int:
+        return int(getattr(self.limits, self.limit))
 
     def _read(self, request: Request, wall_ns: int) -> Answer:
         try:
@@ -195,18 +223,13 @@ class Jail:
 
     # --- ending
 
-    def _late(self, budget_ms: int, limit: str) -> JailFailed:
-        """Ask where it is, then kill."""
-        self._signal(signal.SIGUSR1)
-        said = b""
-        end_ns = time.monotonic_ns() + TRACEBACK_MS * MS_NS
-        while (left_ns := end_ns - time.monotonic_ns()) > 0 and len(said) < COMPLAINT_BYTES_MAX:
-            quiet_ms = QUIET_MS if read_traceback(said) else left_ns / MS_NS
-            if not self._readable(self.complaints, quiet_ms):
-                break
-            said += os.read(self.complaints, COMPLAINT_BYTES_MAX)
+    def _late(self) -> JailFailed:
+        told = self._readable(self.complaints)
+        said = os.read(self.complaints, COMPLAINT_BYTES_MAX) if told else b""
         return self.end(
-            "deadline", f"took longer than {budget_ms} ms (limit {limit})", read_traceback(said)
+            "deadline",
+            f"took longer than {self._budget_ms()} ms (limit {self.limit})",
+            read_traceback(said),
         )
 
     def _died(self) -> JailFailed:
@@ -216,6 +239,12 @@ class Jail:
         status = usage.get("status")
         if status == -signal.SIGSYS:
             return JailFailed("forbidden", "made a system call that scripts may not make")
+        if status == -signal.SIGXCPU:
+            return JailFailed(
+                "deadline",
+                f"was ended by the kernel after {self.cpu_s_max} s of CPU, while nobody looked"
+                f" (limit {self.limit})",
+            )
         if status is not None and status < 0 and status != -signal.SIGKILL:
             name = signal.Signals(-status).name
             return JailFailed("crashed", f"the script's process crashed ({name})")
@@ -262,6 +291,27 @@ class Jail:
         except ProcessLookupError:
             return
 
+    def _bound_cpu(self) -> None:
+        """Have the kernel end it, should this worker be stopped, or hang, while it runs on."""
+        cpu_ns = self.cpu_before_ns + CPU_TIMES * self._budget_ms() * MS_NS
+        if cpu_ns // S_NS + 1 == self.cpu_s_max:
+            return
+        self.cpu_s_max = cpu_ns // S_NS + 1
+        with contextlib.suppress(ProcessLookupError):  # the next step will tell why
+            hard = resource.prlimit(self.pid, resource.RLIMIT_CPU)[1]
+            soft = self.cpu_s_max if hard == resource.RLIM_INFINITY else min(self.cpu_s_max, hard)
+            resource.prlimit(self.pid, resource.RLIMIT_CPU, (soft, hard))
+
+    def _starves(self, budget_ns: int) -> bool:
+        """Whether it had less CPU than half of the budget, and does not wait for something else."""
+        if self._cpu_ns() - self.cpu_before_ns >= budget_ns // 2:
+            return False
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:  # noqa: PTH123
+                return file.read().rpartition(b")")[2].split()[0] != b"S"
+        except OSError:
+            return True
+
     def _cpu_ns(self) -> int:
         """CPU time of the process so far, by its own clock: nothing it says is believed."""
         try:
@@ -270,10 +320,10 @@ class Jail:
             return 0
 
     @staticmethod
-    def _readable(fd: int, timeout_ms: float = 0) -> bool:
+    def _readable(fd: int) -> bool:
         poller = select.poll()
         poller.register(fd, select.POLLIN)
-        return bool(poller.poll(timeout_ms))
+        return bool(poller.poll(0))
 
 
 def _not_started(_: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sandbox import protocol
 from sandbox.breaker import Breaker
 from sandbox.errors import BadCapsule, BadScript, JailFailed, SandboxError, SandboxUnavailable
 from sandbox.graph import Declared, declared
-from sandbox.jail import MS_NS, Answer, Jail
+from sandbox.jail import Answer, Jail
 from sandbox.nursery import Nursery
 from sandbox.report import Finding, Report
 from sandbox.results import Results
@@ -84,8 +84,8 @@ class Runner:
             }
         )
         self.jail.write(payload)
-        self.jail.ask(Op.LOAD, length=len(payload))
-        return self.jail.collect(self.script.limits.load_ms_max, "load_ms_max")
+        self.jail.ask(Op.LOAD, "load_ms_max", length=len(payload))
+        return self.jail.collect()
 
     def _read_load(self, answer: Answer, content: Any) -> tuple[Report, str, Declared | None]:
         digest = source_digest(self.script.source)
@@ -153,8 +153,8 @@ class Runner:
     def _open_batch(self, batch: list[list[Any]]) -> None:
         payload = orjson.dumps(batch)
         self.jail.write(payload)
-        self.jail.ask(Op.OPEN, length=len(payload))
-        answer = self.jail.collect(self.script.limits.load_ms_max, "load_ms_max")
+        self.jail.ask(Op.OPEN, "load_ms_max", length=len(payload))
+        answer = self.jail.collect()
         if answer.reply.status != Status.DONE:
             line, text = self._refusal(answer)
             kind = BadCapsule if text.startswith("BadCapsule") else BadScript
@@ -178,8 +178,8 @@ class Runner:
     def _save_batch(self, slots: list[int]) -> dict[int, bytes]:
         payload = orjson.dumps(slots)
         self.jail.write(payload)
-        self.jail.ask(Op.SAVE, length=len(payload))
-        answer = self.jail.collect(self.script.limits.load_ms_max, "load_ms_max")
+        self.jail.ask(Op.SAVE, "load_ms_max", length=len(payload))
+        answer = self.jail.collect()
         if answer.reply.status != Status.DONE:
             raise BadCapsule(self._refusal(answer)[1])
         return self._checked(
@@ -236,7 +236,7 @@ class Runner:
         """The results of the rows that `begin` handed over."""
         limits = self.script.limits
         try:
-            answer = self.jail.collect(limits.batch_ms_max, "batch_ms_max")
+            answer = self.jail.collect()
             if answer.reply.status != Status.DONE:
                 text = self._refusal(answer)[1]
                 memory = text.startswith("MemoryError")
@@ -259,14 +259,6 @@ class Runner:
             wall_ns=answer.wall_ns, restarted=restarted,
         )  # fmt: skip
 
-    def due_ns(self) -> int:
-        """When the batch that is running must be done, on the monotonic clock."""
-        return self.jail.started_ns + self.script.limits.batch_ms_max * MS_NS
-
-    def left_ms(self) -> float:
-        """Milliseconds until then, 0 if it has passed."""
-        return max(self.due_ns() - time.monotonic_ns(), 0) / MS_NS
-
     def _write(self, bars: Bars) -> None:
         rows, values = len(bars), list(bars.values)
         if rows > ROWS_MAX or len(values) > VALUES_MAX:
@@ -284,7 +276,7 @@ class Runner:
             parts[index] = column
         del whole, parts  # or the memory could not be closed
         self.jail.write(names, columns * rows * CELL_BYTES)
-        self.jail.ask(Op.RUN, rows=rows, values=len(values), length=len(names))
+        self.jail.ask(Op.RUN, "batch_ms_max", rows=rows, values=len(values), length=len(names))
 
     # --- what went wrong
 

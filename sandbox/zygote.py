@@ -7,10 +7,13 @@ It sees no script: it forks, hands descriptors on, and reaps.
 import array
 import gc
 import os
+import re
 import select
 import signal
 import socket
 import sys
+import time
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -22,6 +25,8 @@ from sandbox.names import foreign_attributes
 
 MESSAGE_BYTES_MAX: Final = 4_096
 CHILD_DESCRIPTORS: Final = 4
+DEAF_S: Final = 5.0  # between two looks for children that do not hear the end of their CPU time
+_PENDING: Final = re.compile(rb"^ShdPnd:\s*([0-9a-f]+)$", re.MULTILINE)
 
 
 def main(control_fd: int, host_pid: int, landlock_required: bool) -> NoReturn:
@@ -53,18 +58,37 @@ def _watch(host_pid: int) -> int:
 
 
 def _serve(control: socket.socket, watch: int, landlock_required: bool) -> None:
+    children: set[int] = set()
+    looked_at = time.monotonic()
     while True:
-        ready, _, _ = select.select([control.fileno(), watch], [], [])
+        ready, _, _ = select.select([control.fileno(), watch], [], [], DEAF_S)
         if watch in ready:
             return  # every jail dies with this process
+        if time.monotonic() - looked_at >= DEAF_S:
+            looked_at = time.monotonic()
+            _end_deaf(children)
+        if not ready:
+            continue
         message, descriptors = _receive(control)
         if not message:
             return
         request = orjson.loads(message)
         if request["op"] == "spawn":
-            _spawn(control, request, descriptors, landlock_required)
+            children.add(_spawn(control, request, descriptors, landlock_required))
         else:
+            children.discard(request["pid"])
             control.send(orjson.dumps(_reap(request["pid"])))
+
+
+def _end_deaf(children: set[int]) -> None:
+    """End children that block the signal by which the kernel bounds their CPU time."""
+    for pid in children:
+        try:
+            found = _PENDING.search(Path(f"/proc/{pid}/status").read_bytes())
+        except OSError:
+            continue
+        if found and int(found.group(1), 16) >> (signal.SIGXCPU - 1) & 1:
+            os.kill(pid, signal.SIGKILL)  # not reaped yet, so nobody else has this number
 
 
 def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
@@ -84,7 +108,7 @@ def _spawn(
     request: dict[str, Any],
     descriptors: list[int],
     landlock_required: bool,
-) -> None:
+) -> int:
     spawn = Spawn(
         zygote_pid=os.getpid(),
         memory_bytes=request["memory_bytes"],
@@ -101,6 +125,7 @@ def _spawn(
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [handle]))
     control.sendmsg([orjson.dumps({"pid": pid})], [rights])
     os.close(handle)
+    return pid
 
 
 def _reap(pid: int) -> dict[str, Any]:

@@ -16,6 +16,14 @@ NS_PER_MS = 1_000_000
 STEAL = "steal"
 
 
+class Reading(NamedTuple):
+    """When a turn's batches were at hand, and what reading took for each of their rows."""
+
+    at: float = 0.0
+    ns: int = 0  # the same moment by the wall clock
+    row_s: float = 0.0
+
+
 class UnderWay(NamedTuple):
     """The first tick of what a shard has processed and not yet committed."""
 
@@ -73,7 +81,7 @@ class Accounts:
         self.metrics, self._traces = metrics, traces
         self._leaving: dict[str, tuple[float, str, str]] = {}
         self.meters: dict[str, Meter] = {}
-        self._read_at, self._read_ns, self._row_s = 0.0, 0, 0.0
+        self.reading = Reading()
         self._sent_at: float | None = None
         self._under_way: dict[str, UnderWay] = {}
 
@@ -133,19 +141,26 @@ class Accounts:
     def read(self, exchange: Exchange, elapsed_s: float) -> None:
         """A turn's round trip is done: what follows is of the batches that it brought."""
         rows = sum(batch.rows for batches in exchange.batches.values() for batch in batches)
-        self._row_s = max(0.0, elapsed_s - exchange.waited_s) / rows if rows else 0.0
-        self._read_at = exchange.read_at
-        self._read_ns = time_ns() - round((monotonic() - exchange.read_at) * NS_PER_S)
+        self.reading = Reading(
+            at=exchange.read_at,
+            ns=time_ns() - round((monotonic() - exchange.read_at) * NS_PER_S),
+            row_s=max(0.0, elapsed_s - exchange.waited_s) / rows if rows else 0.0,
+        )
 
     def processed(
         self,
         shard: str,
         batches: Sequence[Batch],
         outputs: Sequence[Output],
+        reading: Reading,
         compute_s: float,
+        waited_s: float,
         ran: tuple[float, float] | None = None,
     ) -> None:
-        """Take note of the batches of a turn that were processed, and are yet to be committed."""
+        """Take note of what was read and processed, and is yet to be committed.
+
+        Of `compute_s` the shard waited `waited_s` for scripts, while others had their turns.
+        """
         metrics, meter = self.metrics, self.meters[shard]
         for output in outputs:
             shed = output.shed
@@ -153,14 +168,14 @@ class Accounts:
         metrics.bars.inc(sum(output.bars for output in outputs))
         metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
         rows = sum(batch.rows for batch in batches)
-        busy_s = compute_s + self._row_s * rows
+        busy_s = compute_s + reading.row_s * rows
         meter.count(batches, busy_s)
-        metrics.busy.inc(busy_s)
+        metrics.busy.inc(busy_s - waited_s)
         if batches[0].rows:
             meter.oldest_ms = int(batches[0].entry_ms[0])
         tick = first_tick(batches)
         if tick is not None:
-            self._under_way[shard] = UnderWay(*tick, self._read_ns, self._read_at, rows, ran)
+            self._under_way[shard] = UnderWay(*tick, reading.ns, reading.at, rows, ran)
 
     def sending(self, at: float) -> None:
         """Commits go out; what is sent again was sent when it was sent first."""

@@ -5,7 +5,7 @@ together with the next read. Shards come and go through a queue; a shard is only
 by the thread that holds it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -23,7 +23,7 @@ from workers.backoff import Backoff
 from workers.clock import due_clock
 from workers.memory import free_bytes
 from workers.pressure import ReadSize, entries_max, rows_max
-from workers.processor import advance
+from workers.processor import Output, begin
 from workers.run import ShardRun
 from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
@@ -32,6 +32,7 @@ from workers.takeover import obey
 
 BLOCK_MS = 50  # how long a read waits for ticks, and so how late a command is heard
 IDLE_S = 0.05
+SCRIPTS_MS = 2  # how long a turn waits for scripts at work, while other shards wait for ticks
 TRIM_EVERY_S = 10.0
 SNAPSHOT_ENTRIES = 200_000  # so many entries of replay, about a second of it, make a snapshot due
 READ_SIZE = ReadSize(rows_max=20_000)  # of frames; plain entries are bounded by their number
@@ -147,6 +148,18 @@ class DataPlane:
                 if not batches and run.reads:
                     self.accounts.idle(run.shard)
                 self._guarded(run, batches, min(elapsed, SILENCE_S_MAX))
+        self._await_scripts()
+
+    def _await_scripts(self) -> None:
+        """Give scripts that are at work a moment: no other shard waits for them longer."""
+        end = monotonic() + SCRIPTS_MS / MS_PER_S
+        while runs := [run for run in self._runs.values() if run.work is not None]:
+            left_s = end - monotonic()
+            if left_s <= 0:
+                return
+            self._keeper.bench.crew.work(left_s * MS_PER_S)
+            for run in runs:
+                self._guarded(run, (), 0.0)
 
     def _entries_max(self) -> int:
         """How many entries to ask of each shard: what a turn can do, and memory can hold."""
@@ -192,6 +205,9 @@ class DataPlane:
             self._lose(run, error)
 
     def _tend(self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float) -> None:
+        if run.work is not None:
+            _go_on(run)
+            return
         if run.pending is None:
             if run.successor is not None:
                 self._leave(run)
@@ -205,7 +221,8 @@ class DataPlane:
             self._snapshot_if_due(run)
         if batches:
             run.silence_s = 0.0
-            self._process(run, _up_to_control(batches))
+            run.work = self._process(run, _up_to_control(batches))
+            _go_on(run)
         elif run.reads:
             run.silence_s += elapsed_s
             self._tick_clock(run)
@@ -217,15 +234,22 @@ class DataPlane:
             self._shedder.weigh(run, meter.event_lag_s(time_ns() // NS_PER_MS))
             meter.tier = int(run.state.shedding.tier)
 
-    def _process(self, run: ShardRun, batches: Sequence[Batch]) -> None:
+    def _process(self, run: ShardRun, batches: Sequence[Batch]) -> Iterator[object]:
+        """Make a commit of what was read; yields whenever a script is not done yet."""
+        reading, waited_s = self.accounts.reading, 0.0
         started = monotonic()
         state, prev = run.state, run.state.upto
         entries, seq, seq_values = state.entries, state.signal_seq, state.value_seq
         now_ns = time_ns()
-        outputs = []
+        outputs: list[Output] = []
         for batch in batches:
             after = state.upto
-            outputs.append(advance(run.program, state, batch, now_ns, run.host))
+            begun = begin(run.program, state, batch, now_ns, run.host)
+            while not begun.done:
+                left_at = monotonic()
+                yield begun
+                waited_s += monotonic() - left_at
+            outputs.append(begun.finish())
             self._keeper.judge(run, outputs[-1], after)
         run.pending = Commit(
             shard=run.shard,
@@ -245,7 +269,13 @@ class DataPlane:
         )
         run.control = batches[-1].control
         self.accounts.processed(
-            run.shard, batches, outputs, monotonic() - started, run.host.take_ran()
+            run.shard,
+            batches,
+            outputs,
+            reading,
+            monotonic() - started,
+            waited_s,
+            run.host.take_ran(),
         )
 
     def _keeps(self, run: ShardRun, now_ms: int) -> Sequence[Keep]:
@@ -342,6 +372,13 @@ class DataPlane:
         self.accounts.close(run.shard)
         self._wire.shut(run.shard)
         self._keeper.forget(run)
+
+
+def _go_on(run: ShardRun) -> None:
+    """Process what was read, as far as that goes without waiting for a script."""
+    assert run.work is not None
+    if next(run.work, None) is None:
+        run.work = None
 
 
 def _up_to_control(batches: Sequence[Batch]) -> Sequence[Batch]:

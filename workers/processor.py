@@ -20,7 +20,7 @@ from workers.history import History
 from workers.program import Feed, PlanProgram, Program, Rule
 from workers.rules import FINAL, FORMING, REVISED, STATUS, fire
 from workers.scripting.host import ScriptHost
-from workers.scripting.stage import Account, ScriptRows, run_scripts
+from workers.scripting.stage import Account, ScriptRows, Speaking, begin_scripts
 from workers.shedding import Shed
 from workers.state import ShardState
 
@@ -53,6 +53,43 @@ class PlanRows:
     silent: bool = False  # suspended: only its scripts hear of it
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A batch whose bars and values are there, while its scripts are still at work."""
+
+    state: ShardState
+    batch: Batch
+    now_ns: int
+    output: Output
+    plans: Sequence[PlanRows]
+    scripts: Speaking
+    taken: Ints | None  # the batch's rows that counted; None for all of them
+    ticks_ns: Ints  # when the ticks among them were
+
+    @property
+    def done(self) -> bool:
+        """Whether `finish` need not wait."""
+        return self.scripts.done
+
+    def finish(self) -> Output:
+        """All that the batch publishes; the state moves behind its last entry."""
+        state, batch, output, kept = self.state, self.batch, self.output, self.taken
+        said, output.scripts = self.scripts.finish()
+        heard: list[PlanRows | ScriptRows] = [part for part in self.plans if not part.silent]
+        heard += said
+        if batch.history:
+            heard.clear()
+        for part, row in _in_log_order(heard, state.history):
+            at = part.rows.row[row]
+            cause = int(at if kept is None else kept[at])
+            if isinstance(part, ScriptRows):
+                _publish_said(part, row, batch, cause, state, self.now_ns, output)
+            else:
+                _publish(part, row, batch, cause, state, self.now_ns, output)
+        state.move(batch, self.ticks_ns)
+        return output
+
+
 def advance(
     program: Program,
     state: ShardState,
@@ -64,6 +101,17 @@ def advance(
 
     `now_ns` is the wall clock, for `ts_publish` alone; `host` runs the scripts of the shard.
     """
+    return begin(program, state, batch, now_ns, host).finish()
+
+
+def begin(
+    program: Program,
+    state: ShardState,
+    batch: Batch,
+    now_ns: int,
+    host: ScriptHost = NO_SCRIPTS,
+) -> Begun:
+    """The first half of `advance`; nothing may touch `state` before the other half is done."""
     state.grow()
     repeated = seen(state.dedupe, batch.key)
     admitted = state.shedding.admit(batch.slot, state.symbols.names)
@@ -87,21 +135,12 @@ def advance(
         run += _run_plans(program, feed, state.shedding.thin(feed, rows, ts), state)
     if not program.feeds:
         late[:] = False
-    said, output.scripts = run_scripts(
-        state.scripts, run, state.symbols.names, host, len(program.plans), state.shedding
-    )
-    heard: list[PlanRows | ScriptRows] = [part for part in run if not part.silent]
-    heard += said
     if batch.history:
         state.history.reach(slots, ts)
-        heard.clear()
-    for part, row in _in_log_order(heard, state.history):
-        at = part.rows.row[row]
-        cause = int(at if kept is None else kept[at])
-        if isinstance(part, ScriptRows):
-            _publish_said(part, row, batch, cause, state, now_ns, output)
-        else:
-            _publish(part, row, batch, cause, state, now_ns, output)
+    host.expect(state.scripts, slots[is_tick], state.symbols.names)
+    said = begin_scripts(
+        state.scripts, run, state.symbols.names, host, len(program.plans), state.shedding
+    )
     ticks, late_count = int(np.count_nonzero(is_tick)), int(np.count_nonzero(late))
     output.counts = {
         "applied": ticks - late_count,
@@ -113,8 +152,7 @@ def advance(
     if dropped:
         state.shedding.shed += Shed(ticks=dropped)
     output.shed = since(before, state.shedding.shed)
-    state.move(batch, ts[is_tick])
-    return output
+    return Begun(state, batch, now_ns, output, run, said, kept, ts[is_tick])
 
 
 def _run_plans(

@@ -1,5 +1,6 @@
 """A shard in the hands of its owner: its log, its lease, its state, and what is under way."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -19,6 +20,7 @@ class ShardRun:
     lease: Lease
     program: Program
     state: ShardState
+    work: Iterator[object] | None = None  # the batches that its scripts are still at
     pending: Commit | None = None
     snapshot_at: float = field(default_factory=monotonic)
     snapshot_entries: int = 0
@@ -41,7 +43,7 @@ class ShardRun:
     @property
     def reads(self) -> bool:
         """Whether it may take more of its log now."""
-        return self.control is None and self.successor is None
+        return self.control is None and self.successor is None and self.work is None
 
     @property
     def decided(self) -> Decided:

@@ -162,6 +162,8 @@ class ScriptSettings(Section):
     key_file: Path | None = None
     tenants: dict[Name, TenantSettings] = {}
     landlock_required: bool = True
+    processes_max: int = Field(512, ge=1)  # of imperative scripts on one worker
+    idle_s: float = Field(600.0, gt=0)  # without a bar, after which a script's process ends
     poll_s: float = Field(1.0, gt=0, le=3_600)  # how often a worker looks for new deployments
 
     def signing_key(self) -> bytes | None:

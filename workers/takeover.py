@@ -68,7 +68,7 @@ def take_over(
 
 def _collected(run: ShardRun) -> dict[str, str]:
     """Scripts whose state could not be had, and why: they say no more."""
-    failed = run.host.collect(run.state.scripts)
+    failed = {name: str(error) for name, error in run.host.collect(run.state.scripts).items()}
     for name, reason in failed.items():
         script = run.state.scripts.of[name]
         script.status, script.reason = QUARANTINED, f"state: {reason}"

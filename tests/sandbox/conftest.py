@@ -2,16 +2,18 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sandbox.crew import Crew
 from sandbox.limits import Limits
 from sandbox.pool import JailPool
 from sandbox.results import Results
+from sandbox.runner import Runner
 from sandbox.script import Bars, Script
 
 START_S = 1_700_000_000
@@ -36,6 +38,13 @@ def make_bars(rows: int = 60, slots: int = 2, *, seed: int = 7, first: int = 0) 
         },
         symbols={slot: f"SYM{slot}" for slot in range(slots)},
     )
+
+
+def together(work: Mapping[Runner, Bars], at_once: int | None = None) -> dict[Runner, Results]:
+    """A batch for each script, side by side."""
+    crew = Crew(at_once)
+    jobs = {runner: crew.add(runner, bars) for runner, bars in work.items()}
+    return {runner: crew.finish(job) for runner, job in jobs.items()}
 
 
 def corpus(name: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from sandbox.limits import MIB, Limits
 from sandbox.pool import JailPool
 from sandbox.results import Results
 from sandbox.script import Script
-from tests.sandbox.conftest import make_bars, resident_kib
+from tests.sandbox.conftest import make_bars, resident_kib, together
 
 DEADLINE_MS = 80
 KILL_MS_MAX = 50
@@ -48,9 +48,9 @@ def test_an_endless_script_is_killed_soon_after_its_deadline(name: str, attack: 
     for _ in range(3):  # the machine may be busy once
         results = attack(f"def on_bar(bar, state):\n    {HUNGRY[name]}\n", batch_ms_max=DEADLINE_MS)
         assert results.outcome in ("deadline", "forbidden"), results
-        # a script that the machine starved gets its time twice, and not three times
+        # a script that the machine starved gets its time four times, and not five
         late_ms.append((results.wall_ns / 1e6 - DEADLINE_MS) % DEADLINE_MS)
-        assert results.wall_ns / 1e6 < 3 * DEADLINE_MS
+        assert results.wall_ns / 1e6 < 5 * DEADLINE_MS
         if late_ms[-1] < KILL_MS_MAX:
             break
     assert min(late_ms) < KILL_MS_MAX, late_ms
@@ -225,7 +225,7 @@ def test_a_reply_too_many_is_found_before_the_next_request(pool: JailPool) -> No
     bars = make_bars(1, 1)
     assert runner.run(bars).outcome == "done"  # its own numbers, whoever wrote them
     deadline = time.monotonic() + 5
-    while not runner.jail._readable(runner.jail.control.fileno(), 100):
+    while not runner.jail._readable(runner.jail.control.fileno()):
         assert time.monotonic() < deadline
     assert runner.run(bars).outcome == "protocol"
 
@@ -314,7 +314,7 @@ def test_a_slow_script_does_not_hold_up_the_others(pool: JailPool) -> None:
     slow = pool.load(Script("slow", spin, limits=limits))
     others = [pool.load(Script(f"quick{n}", quick, limits=limits)) for n in range(6)]
     bars = make_bars(20, 2)
-    results = pool.run_all({slow: bars, **dict.fromkeys(others, bars)})
+    results = together({slow: bars, **dict.fromkeys(others, bars)})
     assert results[slow].outcome == "deadline"
     for other in others:
         assert results[other].outcome == "done"
@@ -367,7 +367,9 @@ def running(pid: int) -> bool:
     return state != "Z"
 
 
-def test_the_pool_replaces_a_zygote_that_died(neighbour: Callable[[], None]) -> None:
+def test_a_zygote_that_died_is_replaced_and_what_it_held_is_known_to_be_lost(
+    neighbour: Callable[[], None],
+) -> None:
     with JailPool() as pool:
         source = "def on_bar(bar, state):\n    return bar.close\n"
         runner = pool.load(Script("survivor", source))
@@ -375,6 +377,7 @@ def test_the_pool_replaces_a_zygote_that_died(neighbour: Callable[[], None]) -> 
         assert runner.run(bars).outcome == "done"
         os.kill(pool.nursery.process.pid, signal.SIGKILL)
         pool.nursery.process.wait()
-        assert pool.run_all({runner: bars})[runner].outcome == "done"
+        assert runner.run(bars).outcome == "lost"  # its state is not as it was: it must not go on
         assert not runner.breaker.strikes
+        assert pool.load(Script("successor", source)).run(bars).outcome == "done"
     neighbour()

@@ -190,7 +190,7 @@ def accounts_of(read_at: float) -> Accounts:
     accounts = Accounts(Metrics())
     accounts.meters["0"] = Meter(ShardState.new(Program({}), SymbolTable(10), 10))
     accounts.read(Exchange({}, {}, 0, read_at=read_at), 0.0)
-    accounts.processed("0", [batch([3])], [], 0.0)
+    accounts.processed("0", [batch([3])], [], accounts.reading, 0.0, 0.0)
     return accounts
 
 
@@ -209,7 +209,7 @@ def test_a_commit_that_had_to_be_sent_again_took_from_the_first_time_on() -> Non
     accounts.committed([COMMIT], 106.0)
     assert (took(accounts, "compute"), took(accounts, "commit")) == (1.0, 5.0)
     accounts.read(Exchange({}, {}, 0, read_at=106.0), 0.0)
-    accounts.processed("0", [batch([3])], [], 0.0)
+    accounts.processed("0", [batch([3])], [], accounts.reading, 0.0, 0.0)
     accounts.sending(107.0)
     accounts.committed([COMMIT], 109.0)
     assert (took(accounts, "compute"), took(accounts, "commit")) == (2.0, 7.0)

@@ -39,6 +39,9 @@ def _runs_scripts(settings: Settings) -> bool:
 
 def _jails(settings: Settings) -> JailPool:
     try:
-        return JailPool(landlock_required=settings.scripts.landlock_required)
+        return JailPool(
+            landlock_required=settings.scripts.landlock_required,
+            processes_max=settings.scripts.processes_max,
+        )
     except SandboxUnavailable as error:
         raise FleetError(f"scripts.key is set, and scripts cannot run here: {error}") from error

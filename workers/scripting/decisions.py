@@ -16,6 +16,7 @@ from workers.settings import Section
 
 type Action = Literal["cut", "resume", "quarantine", "rollback"]
 
+FULL: Final = "full"  # no process for it on this worker, for now
 TRIAL_BARS: Final = 20  # an error in so many first bars of a version takes it back
 MS_NS: Final = 1_000_000
 PAUSE_DOUBLINGS_MAX: Final = 10
@@ -29,6 +30,7 @@ class Ruling(Section):
     action: Action
     reason: str = ""
     at_ms: int = 0
+    strike: bool = True  # of a cut: whether it is the script's own fault
 
 
 def read_ruling(payload: bytes) -> Ruling | None:
@@ -52,6 +54,8 @@ def fault(script: ScriptState, results: Results) -> str:
 
 def verdict(script: ScriptState, outcome: str, reason: str, now_ms: int) -> Ruling:
     """What becomes of a script whose batch ended so."""
+    if outcome == FULL:
+        return ruling(script, "cut", reason, now_ms).model_copy(update={"strike": False})
     action: Action = "cut"
     strikes = _strikes(script, now_ms)
     if script.previous is not None and script.bars < TRIAL_BARS:
@@ -83,8 +87,9 @@ def apply(scripts: Scripts, made: Ruling) -> None:
     if made.action == "resume":
         script.status = SPEAKS
     elif made.action == "cut":
-        script.status, script.strikes = CUT, _strikes(script, made.at_ms)
-        script.struck_ms = made.at_ms
+        script.status = CUT
+        if made.strike:
+            script.strikes, script.struck_ms = _strikes(script, made.at_ms), made.at_ms
     else:
         script.status = QUARANTINED
         script.reset(None)
@@ -92,7 +97,7 @@ def apply(scripts: Scripts, made: Ruling) -> None:
 
 def resumes_ms(script: ScriptState) -> int:
     """When a script that was cut may try again, by the wall clock."""
-    doublings = min(script.strikes - 1, PAUSE_DOUBLINGS_MAX)
+    doublings = min(max(script.strikes - 1, 0), PAUSE_DOUBLINGS_MAX)
     return script.struck_ms + (PAUSE_NS // MS_NS << doublings)
 
 

@@ -1,7 +1,6 @@
 """A script's state after its process was killed: found again by replay."""
 
 from sandbox.errors import SandboxError
-from sandbox.runner import Runner
 from streams.records import EntryId
 from workers.run import ShardRun
 from workers.scripting.bench import Bench
@@ -12,8 +11,8 @@ from workers.takeover import replay_decided
 
 def find(
     run: ShardRun, name: str, upto: EntryId, settings: WorkerSettings, bench: Bench
-) -> tuple[dict[int, bytes], Runner]:
-    """A script's state as of an entry, and a process that has it: by replay of its bars alone.
+) -> dict[int, bytes]:
+    """A script's state as of an entry: by replay of its bars alone.
 
     Raises: SandboxError, StreamError.
     """
@@ -25,11 +24,10 @@ def find(
     run.log.open(state.symbols)
     try:
         broken = replay_decided(twin, upto, settings, bench)
-        broken |= twin.host.collect(state.scripts)
+        broken |= {key: str(error) for key, error in twin.host.collect(state.scripts).items()}
         if name in broken or name not in state.scripts.of:
             raise SandboxError(broken.get(name, "it is not in the log any more"))
-        script = state.scripts.of[name]
-        return script.capsules, bench.live().load(script, state.symbols.names)
+        return state.scripts.of[name].capsules
     finally:
         twin.host.close()
         run.log.open(run.state.symbols)

@@ -1,6 +1,6 @@
 """The worker's part in users' scripts: hears of deployments, judges faults, brings scripts back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from sandbox.errors import SandboxError
+from sandbox.errors import JailFailed, SandboxError
 from sandbox.pool import JailPool
 from streams.connection import Link
 from streams.errors import StreamError, Unavailable
@@ -158,9 +158,11 @@ class ScriptKeeper:
             "script judged", shard=run.shard, script=name, action=made.action, reason=made.reason
         )
         self._lines.put(Line(name, "", 0, f"{made.action}: {made.reason}"))
-        if made.action != "resume":
-            run.host.drop(name)
-        if made.action == "cut":
+        if made.action == "resume":
+            return
+        held = run.host.holds(name)
+        run.host.drop(name)
+        if made.action == "cut" and held:
             run.host.lost.add(name)
             self._background.submit(self._find, run, name, after)
 
@@ -173,8 +175,6 @@ class ScriptKeeper:
             if not isinstance(error, (SandboxError, StreamError)):
                 logger.exception("script not found again", shard=run.shard, script=name)
             run.host.found.put((name, str(error)))
-        if run.host.closed:
-            run.host.close()
 
     def tend(self, run: ShardRun) -> None:
         """Between batches: bring scripts back, and put new deployments into the log.
@@ -190,40 +190,49 @@ class ScriptKeeper:
                     made = ruling(script, "quarantine", found, now_ms)
                     self._decide(run, made, run.state.upto)
                 continue
-            script_capsules, runner = found
-            if script is None or script.status != CUT:
-                runner.close()
-                continue
-            script.capsules = script_capsules
-            run.host.adopt(name, runner)
+            if script is not None and script.status == CUT:
+                script.capsules = found
         for script in list(scripts.of.values()):
             idle = script.status == CUT and script.name not in run.host.lost
-            if idle and now_ms >= resumes_ms(script):
+            if idle and now_ms >= resumes_ms(script) and run.host.has_room():
                 made = ruling(script, "resume", script.reason, now_ms)
                 self._decide(run, made, run.state.upto)
         for name, (revision, sealed) in self._wanted.items():
             if revision > max(scripts.revisions.get(name, 0), run.host.asked.get(name, 0)):
                 run.log.add_deploy(run.lease.fence, SCRIPT, sealed)
                 run.host.asked[name] = revision
-        self._report(run)
+        if scripts.of and monotonic() >= run.host.report_at:
+            run.host.report_at = monotonic() + REPORT_S
+            self._rest(run)
+            self._report(run)
 
     def collected(self, run: ShardRun) -> bool:
         """Whether the state of every script is at hand, so that a capsule can be made."""
         if run.host.lost:
             return False
-        for name, reason in run.host.collect(run.state.scripts).items():
-            script, now_ms = run.state.scripts.of[name], time_ns() // NS_PER_MS
-            self._decide(
-                run, ruling(script, "quarantine", f"state: {reason}", now_ms), run.state.upto
-            )
+        self._collect(run)
         return not run.host.lost
 
+    def _collect(self, run: ShardRun, names: Iterable[str] | None = None) -> None:
+        """What cannot be saved says no more; what died unseen is found again."""
+        for name, error in run.host.collect(run.state.scripts, names).items():
+            script, now_ms = run.state.scripts.of[name], time_ns() // NS_PER_MS
+            if isinstance(error, JailFailed):
+                made = verdict(script, error.outcome, f"state: {error}", now_ms)
+            else:
+                made = ruling(script, "quarantine", f"state: {error}", now_ms)
+            self._decide(run, made, run.state.upto)
+
+    def _rest(self, run: ShardRun) -> None:
+        """End the processes that had nothing to do for long."""
+        idle = run.host.idle(self._settings.scripts.idle_s)
+        self._collect(run, idle)
+        for name in idle:
+            if run.host.holds(name):
+                run.host.rest(name)
+
     def _report(self, run: ShardRun) -> None:
-        now = monotonic()
         scripts = run.state.scripts
-        if not scripts.of or now < run.host.report_at:
-            return
-        run.host.report_at = now + REPORT_S
         for name, script in scripts.of.items():
             self._status[f"{name}/{run.shard}"] = {
                 "worker": self._name,

@@ -76,7 +76,7 @@ def _carry(known: ScriptState, fresh: ScriptState, run: ShardRun, bench: Bench) 
         fresh.feed, fresh.capsules = known.feed, dict(known.capsules)
         fresh.waiting, fresh.anew = list(known.waiting), known.anew
         if fits(born, next(iter(known.capsules.values()))):
-            bench.live().load(fresh, names).close()  # each of them must open
+            bench.replaying().load(fresh, names).close()  # each of them must open
             return True
     except SandboxError:
         pass
@@ -86,7 +86,7 @@ def _carry(known: ScriptState, fresh: ScriptState, run: ShardRun, bench: Bench) 
 
 def _first_capsule(bench: Bench, script: ScriptState, symbol: str) -> bytes:
     """The state of an instrument that has seen no bar."""
-    runner = bench.live().load(script, ())
+    runner = bench.replaying().load(script, ())
     try:
         runner.open({PROBE_SLOT: (symbol, None)})
         return runner.save()[PROBE_SLOT]
@@ -122,7 +122,7 @@ def _warm_up(
             faults = advance(program, state, batch, 0, host).scripts.faults
             if faults:
                 return faults[0].reason
-        return host.collect(state.scripts).get(fresh.name, "")
+        return str(host.collect(state.scripts).get(fresh.name, ""))
     except SandboxError as error:
         return str(error)
     finally:

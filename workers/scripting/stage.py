@@ -16,7 +16,7 @@ from workers.degrade import ShedState
 from workers.program import PlanProgram
 from workers.scripting.access import allows
 from workers.scripting.decisions import TRIAL_BARS, fault
-from workers.scripting.host import ScriptHost
+from workers.scripting.host import Round, ScriptHost
 from workers.scripting.state import SPEAKS, Scripts, ScriptState, proven
 from workers.scripting.waiting import joint
 
@@ -63,15 +63,47 @@ class ScriptRows:
     said: tuple[tuple[Signal, ...], ...]
 
 
-def run_scripts(
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """The scripts at work on a batch: those with processes of their own may take their time."""
+
+    scripts: Scripts
+    names: Sequence[str]
+    place: int
+    rows: Mapping[str, tuple[str, BarRows]]
+    shown: Mapping[str, Bars]  # those rows, behind the ones that had to wait
+    declared: Mapping[str, Results]
+    others: Round
+    account: Account
+
+    @property
+    def done(self) -> bool:
+        """Whether `finish` need not wait."""
+        return self.others.done
+
+    def finish(self) -> tuple[list[ScriptRows], Account]:
+        """What every script says, waited for, and what it cost."""
+        results = {**self.declared, **self.others.results()}
+        spoken = []
+        for at, (name, bars) in enumerate(self.shown.items(), start=self.place):
+            script, rows = self.scripts.of[name], self.rows[name]
+            part = _spoken(at, script, rows, bars, results[name], self.account, self.names)
+            if part is not None:
+                spoken.append(part)
+                script.waiting = []
+                _count(self.scripts, name, len(bars))
+        return spoken, self.account
+
+
+def begin_scripts(
     scripts: Scripts,
     seen: Sequence[Seen],
     names: Sequence[str],
     host: ScriptHost,
     place: int,
     shedding: ShedState,
-) -> tuple[list[ScriptRows], Account]:
-    """What every script says about the rows that its plan saw; `place` is behind all plans.
+) -> Speaking:
+    """Show every script the rows that its plan saw; `place` is behind all plans.
 
     A suspended one says nothing. If it is declarative its state goes on all the same, if it is
     imperative its bars wait: before it speaks again it sees them, so that it is where it would be.
@@ -80,7 +112,7 @@ def run_scripts(
     rows: dict[str, tuple[str, BarRows]] = {}
     shown: dict[str, Bars] = {}
     work: dict[str, tuple[ScriptState, Bars]] = {}
-    results: dict[str, Results] = {}
+    declared: dict[str, Results] = {}
     by_plan = {part.program.name: part for part in seen}
     for name, script in scripts.of.items():
         part = by_plan.get(script.deployment.plan)
@@ -91,7 +123,7 @@ def run_scripts(
             continue
         silent = shedding.suspends_script(part.program, len(mine))
         if script.program is not None:
-            results[name] = _declarative(script, bars, len(names))
+            declared[name] = _declarative(script, bars, len(names))
         elif silent:
             _suspend(script, bars, host, account)
         else:
@@ -99,17 +131,8 @@ def run_scripts(
             work[name] = (script, bars)
         if not silent:
             rows[name], shown[name] = (part.program.feed.timeframe, mine), bars
-    if work:
-        results |= host.run(work, names)
-    spoken = []
-    for at, (name, bars) in enumerate(shown.items()):
-        script = scripts.of[name]
-        part_rows = _spoken(place + at, script, rows[name], bars, results[name], account, names)
-        if part_rows is not None:
-            spoken.append(part_rows)
-            script.waiting = []
-            _count(scripts, name, len(bars))
-    return spoken, account
+    others = host.begin(work, names)
+    return Speaking(scripts, names, place, rows, shown, declared, others, account)
 
 
 def _suspend(script: ScriptState, bars: Bars, host: ScriptHost, account: Account) -> None:
