@@ -147,6 +147,10 @@ class Ownership:
     def _play(self, part: Part) -> None:
         """Move towards the part that the conductor gave us."""
         self._wanted, self._placed = frozenset(part.wanted), True
+        with self._lock:
+            coming = self._wanted - self._holdings.keys()
+            taken = any(not holding.ready for holding in self._holdings.values())
+        self.plane.expects = taken or bool(coming)
         for shard, taker in part.stolen.items():
             if self._give(shard, taker, STEAL):
                 self._metrics.steals.inc()
@@ -198,6 +202,7 @@ class Ownership:
             return
         with self._lock:
             self._holdings[shard] = Holding(lease)
+        self.plane.expects = True
         self._background.submit(self._prepare, log, lease)
 
     def _prepare(self, log: ShardLog, lease: Lease) -> None:
