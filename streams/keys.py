@@ -103,6 +103,16 @@ class Keys:
         return f"{self.name}:loads"
 
     @property
+    def conductor(self) -> str:
+        """Name of the worker that works out who does what, for as long as it says so."""
+        return f"{self.name}:conductor"
+
+    @property
+    def parts(self) -> str:
+        """Hash of what each worker is to do, and in the field `*` what the fleet needs."""
+        return f"{self.name}:parts"
+
+    @property
     def topology(self) -> str:
         """Hash of shard count and schema version."""
         return f"{self.name}:topology"

@@ -10,7 +10,6 @@ from streams.errors import StreamError, Unavailable
 from streams.functions import MISSING, answer
 from streams.keys import NAME, Keys
 from streams.records import (
-    ZERO,
     Batch,
     Commit,
     Decided,
@@ -28,6 +27,7 @@ SCRIPT = "script"  # the kind of an entry that deploys a script, or decides abou
 SHED = "shed"  # the kind of one that says what an overloaded shard gives up
 AFTER = "after"  # the field that says behind which entry a decision holds
 NOTHING_DECIDED = Decided()
+DECISIONS = 100  # that are looked at in one go
 TRIM_TRIES = 3  # a group may join between the look at the groups and the trim
 
 
@@ -136,7 +136,7 @@ class ShardLog:
         """
         keys, forgotten = self._keys, []
         for key in (keys.script_decisions(self.shard), keys.shed(self.shard)):
-            unmade = [one.entry for one in self._decisions(key, ZERO) if one.after > cursor]
+            unmade = self._ahead(key, cursor)
             if unmade:
                 with translation():
                     self._link.client.xdel(key, *map(str, unmade))
@@ -198,6 +198,19 @@ class ShardLog:
         with translation():
             found = self._link.client.xrange(key, f"({newer_than}", "+")
         return [_decision(entry, fields) for entry, fields in found]
+
+    def _ahead(self, key: str, cursor: EntryId) -> list[EntryId]:
+        """The decisions that hold behind `cursor`: the newest ones, so it looks from the end."""
+        ahead: list[EntryId] = []
+        while True:
+            bound = f"({ahead[-1]}" if ahead else "+"
+            with translation():
+                found = self._link.client.xrevrange(key, bound, "-", count=DECISIONS)
+            page = [_decision(entry, fields) for entry, fields in found]
+            fresh = [one.entry for one in page if one.after > cursor]
+            ahead += fresh
+            if len(fresh) < DECISIONS:
+                return ahead
 
     def _append(self, fence: int, *fields: str | bytes) -> EntryId:
         return EntryId.parse(self._call("append", [], fence, *fields)[1])

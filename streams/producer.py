@@ -15,7 +15,7 @@ from streams.asynchronous import client_of, look_again, pipelined
 from streams.connection import REPLY_S, SERVER_ERRORS, translated
 from streams.errors import Refused, StreamError
 from streams.heed import Heed
-from streams.keys import DEFAULT_NAME, Keys, shard_name, shard_of
+from streams.keys import DEFAULT_NAME, Keys, shard_of
 from streams.pace import Pace
 from streams.records import EntryId, Floats, Ints
 
@@ -141,19 +141,26 @@ class TickProducer:
         """
         await self.flush()
         home = np.array([shard_of(symbol, self._shards) for symbol in ticks.symbols], np.int64)
-        homes = home[ticks.symbol]
+        homes, start = home[ticks.symbol], 0
         async with self._flushing:
-            started = time.monotonic()
-            await asyncio.gather(
-                *(
-                    self._store(
-                        self._keys.ticks(shard),
-                        self.pack_columns(ticks, np.flatnonzero(homes == shard)),
-                    )
-                    for shard in np.unique(homes).tolist()
+            while start < len(homes):
+                room = len(homes) if self._heed is None else await self._heed.room(self._last)
+                await self._send_rows(ticks, homes[start : start + room], start)
+                start += room
+
+    async def _send_rows(self, ticks: TickTable, homes: Ints, start: int) -> None:
+        """Store rows of a table from `start` on; `homes` is the shard of each."""
+        started = time.monotonic()
+        await asyncio.gather(
+            *(
+                self._store(
+                    self._keys.ticks(shard),
+                    self.pack_columns(ticks, start + np.flatnonzero(homes == shard)),
                 )
+                for shard in np.unique(homes).tolist()
             )
-            await self._yield(time.monotonic() - started)
+        )
+        await self._yield(len(homes), time.monotonic() - started)
 
     async def flush(self) -> None:
         """Store what is in the buffer; raises Unavailable if that takes longer than `retry_s`."""
@@ -164,7 +171,8 @@ class TickProducer:
                 *(self._store(self._keys.ticks(shard), self.pack(of)) for shard, of in rows.items())
             )
             if rows:
-                await self._yield(time.monotonic() - started)
+                count = sum(len(of) for of in rows.values())
+                await self._yield(count, time.monotonic() - started)
 
     async def close(self) -> None:
         """Store the rest and hang up."""
@@ -194,11 +202,10 @@ class TickProducer:
         )
         return [plain_fields(*row) for row in zip(*columns, strict=True)]
 
-    async def _yield(self, sending_s: float) -> None:
+    async def _yield(self, rows: int, sending_s: float) -> None:
         """Pause as the pressure asks for."""
         if self._heed is not None:
-            shards = [shard_name(key) for key in self._last]
-            await self._heed.pause(shards, sending_s)
+            await self._heed.pause(self._last, rows, sending_s)
 
     async def _flush_now_and_then(self) -> None:
         while True:

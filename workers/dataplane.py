@@ -31,6 +31,7 @@ from workers.shedder import Shedder
 from workers.takeover import obey
 
 BLOCK_MS = 50  # how long a read waits for ticks, and so how late a command is heard
+EXPECT_MS = 5  # the same while a shard is on its way here: nobody processes it meanwhile
 IDLE_S = 0.05
 SCRIPTS_MS = 2  # how long a turn waits for scripts at work, while other shards wait for ticks
 TRIM_EVERY_S = 10.0
@@ -81,6 +82,7 @@ class DataPlane:
         self._shedder = shedder
         self.commands: SimpleQueue[Take | Give] = SimpleQueue()
         self._runs: dict[str, ShardRun] = {}
+        self.expects = False  # whether a shard is about to be taken; its owner says so
         self._settings = settings
         self._wire = wire
         self.accounts = accounts
@@ -130,7 +132,7 @@ class DataPlane:
                 commits,
                 cursors,
                 count=count,
-                block_ms=BLOCK_MS if len(cursors) == len(runs) else 0,
+                block_ms=self._block_ms(len(cursors) == len(runs)),
             )
         except Unavailable as error:
             self._wait_for_server(error)
@@ -160,6 +162,12 @@ class DataPlane:
             self._keeper.bench.crew.work(left_s * MS_PER_S)
             for run in runs:
                 self._guarded(run, (), 0.0)
+
+    def _block_ms(self, idle: bool) -> int:
+        """How long to wait for ticks: hardly, when a shard is about to come."""
+        if not idle:
+            return 0
+        return EXPECT_MS if self.expects else BLOCK_MS
 
     def _entries_max(self) -> int:
         """How many entries to ask of each shard: what a turn can do, and memory can hold."""

@@ -1,7 +1,7 @@
 """Who is alive, and what each worker holds: heartbeats in Redis, on the server's clock."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import orjson
@@ -13,6 +13,8 @@ from workers.load import ShardLoad
 NS_PER_MS = 1_000_000
 US_PER_MS = 1_000
 MS_PER_S = 1_000
+TELL_MS = 1_000  # what is as it was is told again so often: the server may have lost it
+SHARED = "*"  # the field of the parts that is for all workers: no worker is called so
 FORGET_MS = 60_000  # a worker silent for so long is taken off the list
 
 
@@ -60,31 +62,48 @@ class View(NamedTuple):
         return {shard: load for peer in self.peers for shard, load in peer.loads.items()}
 
 
+class Beat(NamedTuple):
+    """What a heartbeat came back with: whether this worker conducts, its part, and all workers'."""
+
+    now_ms: int
+    conducts: bool
+    part: bytes | None
+    shared: bytes | None
+
+
 class Membership:
-    """The heartbeat of one worker, and its view of the others."""
+    """The heartbeat of one worker, which costs the same however many there are.
+
+    Only one of them, the conductor, reads what all tell, and writes for each its part. The first to
+    ask is it, for as long as it goes on asking.
+    """
 
     def __init__(self, link: Link, keys: Keys, name: str, *, alive_ms: int) -> None:
         self._client, self._keys, self._name = link.client, keys, name
         self._alive_ms = alive_ms
+        self._told, self._told_ms = b"", 0
+        self._read: dict[bytes, tuple[bytes, Peer]] = {}
+        self._directed: Mapping[str, bytes] = {}
+        self._directed_ms = 0
 
     def beat(
         self,
         shards: tuple[str, ...],
         loads: Mapping[str, ShardLoad],
         giving: Mapping[str, str],
-    ) -> View:
-        """Say that this worker lives, what it holds and gives; returns every live one, by name.
-
-        Raises: Unavailable.
-        """
+    ) -> Beat:
+        """Say that this worker lives, what it holds and gives. Raises: Unavailable."""
         told = {shard: load.as_json() for shard, load in loads.items()}
+        about = orjson.dumps({"shards": shards, "loads": told, "giving": giving})
         with translation():
-            return self._beat({"shards": shards, "loads": told, "giving": giving})
+            return self._beat(about)
 
     def leave(self) -> None:
         """Be gone at once, for everyone. Raises: Unavailable."""
         with translation():
             self._forget([self._name])
+            if self._client.get(self._keys.conductor) == self._name.encode():
+                self._client.delete(self._keys.conductor)
             self._client.publish(self._keys.wake, self._name)
 
     def view(self) -> View:
@@ -92,26 +111,57 @@ class Membership:
         with translation():
             return self._alive(self._now_ms())
 
-    def _beat(self, about: Mapping[str, object]) -> View:
-        now_ms = self._now_ms()
-        described = orjson.dumps(about)
+    def direct(self, parts: Mapping[str, bytes], now_ms: int) -> None:
+        """Write the parts that changed, and all of them now and then. Raises: Unavailable."""
+        again = now_ms - self._directed_ms >= TELL_MS
+        news = {
+            name: part for name, part in parts.items() if again or self._directed.get(name) != part
+        }
+        changed = {
+            name for name in news if name != SHARED and self._directed.get(name) != news[name]
+        }
+        with translation():
+            if news:
+                self._client.hset(self._keys.parts, mapping=news)
+            if changed - {self._name}:
+                self._client.publish(self._keys.wake, self._name)
+        self._directed = parts
+        self._directed_ms = now_ms if again else self._directed_ms
+
+    def _beat(self, about: bytes) -> Beat:
+        now_ms, keys = self._now_ms(), self._keys
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.zadd(self._keys.workers, {self._name: now_ms})
-            pipe.hset(self._keys.loads, self._name, described)
-            pipe.execute()
-        return self._alive(now_ms)
+            pipe.set(keys.conductor, self._name, nx=True, px=self._alive_ms)
+            pipe.get(keys.conductor)
+            pipe.hmget(keys.parts, [self._name, SHARED])
+            pipe.zadd(keys.workers, {self._name: now_ms})
+            if about != self._told or now_ms - self._told_ms >= TELL_MS:
+                pipe.hset(keys.loads, self._name, about)
+                self._told, self._told_ms = about, now_ms
+            _, conductor, (part, shared), *_ = pipe.execute()
+        conducts = conductor == self._name.encode()
+        if conducts:
+            self._client.pexpire(keys.conductor, self._alive_ms)
+        return Beat(now_ms, conducts, part, shared)
 
     def _alive(self, now_ms: int) -> View:
         with self._client.pipeline(transaction=False) as pipe:
             pipe.zrange(self._keys.workers, 0, -1, withscores=True)
             pipe.hgetall(self._keys.loads)
             beats, described = pipe.execute()
-        peers = [
-            _peer(name.decode(), int(now_ms - beat), described.get(name)) for name, beat in beats
-        ]
+        read = {name: self._peer(name, described.get(name, b"{}")) for name, _ in beats}
+        self._read = read
+        peers = [replace(read[name][1], age_ms=int(now_ms - beat)) for name, beat in beats]
         self._forget([peer.name for peer in peers if peer.age_ms > FORGET_MS])
         live = [peer for peer in peers if peer.age_ms < self._alive_ms]
         return View(now_ms, sorted(live, key=lambda peer: peer.name))
+
+    def _peer(self, name: bytes, described: bytes) -> tuple[bytes, Peer]:
+        """What a worker says of itself, read once as long as it says the same."""
+        known = self._read.get(name)
+        if known is not None and known[0] == described:
+            return known
+        return described, _peer(name.decode(), described)
 
     def _now_ms(self) -> int:
         seconds, micros = self._client.time()
@@ -121,9 +171,10 @@ class Membership:
         if names:
             self._client.zrem(self._keys.workers, *names)
             self._client.hdel(self._keys.loads, *names)
+            self._client.hdel(self._keys.parts, *names)
 
 
-def _peer(name: str, age_ms: int, described: bytes | None) -> Peer:
-    about = orjson.loads(described) if described else {}
+def _peer(name: str, described: bytes) -> Peer:
+    about = orjson.loads(described)
     loads = {shard: ShardLoad.parse(told) for shard, told in about.get("loads", {}).items()}
-    return Peer(name, age_ms, tuple(about.get("shards", ())), loads, about.get("giving", {}))
+    return Peer(name, 0, tuple(about.get("shards", ())), loads, about.get("giving", {}))

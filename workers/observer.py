@@ -1,11 +1,11 @@
 """What a worker sees of its shards and of the fleet, and what it tells of it.
 
-Every worker computes the same from the same entries. What is written for all (the pressure on
-the fleet, the log of decisions) is written by the first live worker by name: should two think so
-for a moment, the same line stands there twice.
+What is written for all (the pressure on the fleet, the log of decisions) is written by the worker
+that conducts: should two think so for a moment, the same line stands there twice.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from time import monotonic, time_ns
 
 import orjson
@@ -15,7 +15,7 @@ from streams.ahead import measure_all
 from streams.connection import Link, translation
 from streams.keys import Keys
 from workers.load import ShardLoad
-from workers.membership import View
+from workers.membership import Beat, View
 from workers.memory import share_in_use
 from workers.meter import Meter, loads
 from workers.metrics import Metrics
@@ -27,6 +27,8 @@ from workers.sizing import Sizer
 FLEET = "fleet"  # the field of the pressure hash that is of the whole fleet
 LOG_ENTRIES_MAX = 10_000
 NS_PER_MS = 1_000_000
+MS_PER_S = 1_000
+NOT_HEARD = Unknown("unknown: no worker has worked it out of late")
 
 logger = structlog.get_logger()
 
@@ -51,12 +53,27 @@ class Observer:
         self._fleet = Pressure()
         self._decided: int | None = 0
         self._told: dict[str, tuple[int, str]] = {}
+        self._conducts = False
+        self._heard: Required | Unknown = NOT_HEARD
         self.loads: dict[str, ShardLoad] = {}
 
     @property
     def required(self) -> Required | Unknown:
-        """Workers that the fleet needs now."""
-        return self._sizer.required()
+        """Workers that the fleet needs now: as this worker works it out, or heard it last."""
+        return self._sizer.required() if self._conducts else self._heard
+
+    def hear(self, beat: Beat) -> None:
+        """Take note of what the conductor says of the fleet."""
+        self._conducts, self._heard = beat.conducts, NOT_HEARD
+        if beat.shared is not None:
+            about = orjson.loads(beat.shared)
+            if beat.now_ms - about["at_ms"] <= self._settings.scaling.age_s_max * MS_PER_S:
+                made = about["required"]
+                self._heard = Required(**made) if "workers" in made else Unknown(**made)
+
+    def shared(self, now_ms: int) -> bytes:
+        """What the other workers are to hear."""
+        return orjson.dumps({"at_ms": now_ms, "required": asdict(self.required)})
 
     def measure(self) -> bool:
         """Measure this worker's shards when it is time; whether it was. Raises: Unavailable."""
@@ -102,34 +119,37 @@ class Observer:
         self._sizer.observe(view.loads)
         return self._sizer.known(view.loads)
 
-    def reflect(self, view: View) -> None:
-        """Tell what follows from what all workers tell. Raises: Unavailable."""
+    def reflect(self, now_ms: int, view: View | None) -> None:
+        """Tell how our shards are, and the fleet where this worker sees it. Raises: Unavailable."""
         answer = self.required
         self._metrics.required.value = (
             float(answer.workers) if isinstance(answer, Required) else None
         )
+        if view is not None:
+            self._assess(view)
+        self._tell(now_ms, view, answer)
+
+    def _assess(self, view: View) -> None:
         levels = {
             shard: Pressure(level=load.level, reason=load.reason)
             for shard, load in view.loads.items()
         }
         self._fleet = assess_fleet(self._fleet, levels, monotonic())
-        self._tell(view, answer)
 
-    def _tell(self, view: View, answer: Required | Unknown) -> None:
-        """Write the pressure on our shards; the first worker writes what is of the fleet."""
+    def _tell(self, now_ms: int, view: View | None, answer: Required | Unknown) -> None:
+        """Write the pressure on our shards; the conductor writes what is of the fleet."""
         pressures = {shard: (load.level, load.reason) for shard, load in self.loads.items()}
-        is_first = not view.peers or view.peers[0].name == self._name
-        if is_first:
+        if view is not None:
             pressures[FLEET] = (self._fleet.level, self._fleet.reason)
         with translation(), self._link.client.pipeline(transaction=False) as pipe:
             for name, (level, reason) in pressures.items():
-                told = orjson.dumps({"level": level, "at_ms": view.now_ms, "reason": reason})
+                told = orjson.dumps({"level": level, "at_ms": now_ms, "reason": reason})
                 pipe.hset(self._keys.pressure, name, told)
                 if self._told.get(name, (0, ""))[0] != level:
                     entry = {"of": name, "level": level, "reason": reason}
                     pipe.xadd(self._keys.pressure_log, entry, maxlen=LOG_ENTRIES_MAX)
                     logger.info("pressure changed", of=name, pressure=level, reason=reason)
-            if is_first and self._is_news(answer):
+            if view is not None and self._is_news(answer):
                 entry = {"workers": len(view.peers), "reason": answer.reason}
                 pipe.xadd(self._keys.decisions, entry, maxlen=LOG_ENTRIES_MAX)
                 logger.info("workers required", running=len(view.peers), reason=answer.reason)

@@ -1,10 +1,9 @@
 """Which shards this worker should hold: takes what is free, gives up what belongs elsewhere.
 
-Every worker computes the same placement from the same list of live workers; where two differ
-for a moment, the lease in Redis decides, and its fence is what makes a mistake harmless.
+One worker works out the placement for all; where two think they do, or one acts late, the lease in
+Redis decides, and its fence is what makes a mistake harmless.
 """
 
-from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from threading import Event, Lock
@@ -21,17 +20,16 @@ from streams.wire import Wire
 from workers.accounts import STEAL, Accounts
 from workers.backoff import Backoff
 from workers.bell import Bell, Released
+from workers.conductor import Conductor, Part
 from workers.dataplane import DataPlane, Give, Take
-from workers.load import ShardLoad, backlogs_s, costs
-from workers.membership import Membership, View
+from workers.membership import SHARED, Beat, Membership, View
 from workers.metrics import Metrics
 from workers.observer import Observer
-from workers.placement import place
 from workers.program import Program
 from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
 from workers.shedder import Shedder
-from workers.stealing import StealPolicy, held, steal
+from workers.stealing import StealPolicy
 from workers.takeover import take_over
 from workers.tracing import Traces
 
@@ -84,9 +82,10 @@ class Ownership:
         self._shards = [*map(str, range(settings.shards)), *settings.sources]
         self.observer = Observer(settings, name, link, keys, metrics, self.plane.accounts.meters)
         balance = settings.balance
-        self._policy = StealPolicy(
+        policy = StealPolicy(
             behind_s=balance.behind_s, room_s=balance.room_s, window_s=balance.window_s
         )
+        self._conductor = Conductor(self._shards, policy)
         self._membership = Membership(link, keys, name, alive_ms=settings.worker.lease_ms)
         self._keeper = keeper
         self._holdings: dict[str, Holding] = {}
@@ -129,53 +128,47 @@ class Ownership:
     def _beat(self) -> None:
         """Show that we live, keep what is ours, and move towards the placement."""
         measured = self.observer.measure()
-        view = self._membership.beat(self.holdings, self.observer.loads, self._on_their_way())
+        beat = self._membership.beat(self.holdings, self.observer.loads, self._on_their_way())
+        self.observer.hear(beat)
         with self._lock:
             fences = {shard: held.lease.fence for shard, held in self._holdings.items()}
         lost = renew_all(self._link, self._keys, fences, lease_ms=self._settings.worker.lease_ms)
         for shard in lost:
             self._give(shard, "", "lost")
-        loads = self.observer.known(view)
-        self._follow(view, loads)
+        view = self._membership.view() if beat.conducts else None
+        if view is not None:
+            self._play(self._conduct(view, beat, measured=measured))
+        elif beat.part is not None:
+            self._play(Part.heard(beat.part))
         if measured:
-            self._relieve(view, loads)
-            self.observer.reflect(view)
+            self.observer.reflect(beat.now_ms, view)
         self._metrics.shards.set(len(fences))
 
-    def _follow(self, view: View, loads: Mapping[str, ShardLoad]) -> None:
-        """Move towards the placement that everyone computes from this view."""
-        names = {peer.name for peer in view.peers} | {self.name}
-        owners, window_s = view.owners, self._policy.window_s
-        placed = place(
-            self._shards,
-            sorted(names),
-            cost=costs(loads),
-            current=owners,
-            held=held(_moved_s(loads), view.now_ms / MS_PER_S, window_s) | view.given.keys(),
-        )
-        self._wanted = frozenset(shard for shard, owner in placed.items() if owner == self.name)
-        self._placed = True
-        for shard in self.holdings:
-            if shard not in self._wanted:
-                self._give(shard, placed[shard], "placement")
-        for shard in self._free(owners):
-            self._try(shard)
-
-    def _relieve(self, view: View, loads: Mapping[str, ShardLoad]) -> None:
-        """Hand over what idle workers steal of us: everyone computes the same list."""
-        asked = steal(
-            view.owners,
-            {shard: s for shard, s in backlogs_s(loads).items() if shard not in view.given},
-            [peer.name for peer in view.peers],
-            cost=costs(loads),
-            moved_s=_moved_s(loads),
-            now_s=view.now_ms / MS_PER_S,
-            policy=self._policy,
-        )
-        for one in asked:
-            if one.giver == self.name and self._give(one.shard, one.taker, STEAL):
+    def _play(self, part: Part) -> None:
+        """Move towards the part that the conductor gave us."""
+        self._wanted, self._placed = frozenset(part.wanted), True
+        with self._lock:
+            coming = self._wanted - self._holdings.keys()
+            taken = any(not holding.ready for holding in self._holdings.values())
+        self.plane.expects = taken or bool(coming)
+        for shard, taker in part.stolen.items():
+            if self._give(shard, taker, STEAL):
                 self._metrics.steals.inc()
-                logger.info("shard stolen", shard=one.shard, taker=one.taker)
+                logger.info("shard stolen", shard=shard, taker=taker)
+        for shard, taker in part.give.items():
+            self._give(shard, taker, "placement")
+        now = monotonic()
+        for shard in part.free:
+            if now >= self._resting.get(shard, 0.0):
+                self._try(shard)
+
+    def _conduct(self, view: View, beat: Beat, *, measured: bool) -> Part:
+        """Work out every worker's part, tell the others theirs, and return ours."""
+        parts = self._conductor.parts(view, self.observer.known(view), measured=measured)
+        told = {name: part.told() for name, part in parts.items()}
+        told[SHARED] = self.observer.shared(beat.now_ms)
+        self._membership.direct(told, beat.now_ms)
+        return parts.get(self.name, Part())
 
     def _heed(self, released: Released | None) -> None:
         """Take what was released for us at once; a beat would come later."""
@@ -193,17 +186,6 @@ class Ownership:
             }
             return {shard: taker for shard, (taker, _) in self._giving.items()}
 
-    def _free(self, current: Mapping[str, str]) -> list[str]:
-        """Shards that we want, do not hold, and that no one else says to hold."""
-        now = monotonic()
-        with self._lock:
-            return [
-                shard
-                for shard in sorted(self._wanted - self._holdings.keys())
-                if current.get(shard, self.name) == self.name
-                and now >= self._resting.get(shard, 0.0)
-            ]
-
     def _try(self, shard: str) -> None:
         with self._lock:
             if shard in self._holdings:
@@ -220,6 +202,7 @@ class Ownership:
             return
         with self._lock:
             self._holdings[shard] = Holding(lease)
+        self.plane.expects = True
         self._background.submit(self._prepare, log, lease)
 
     def _prepare(self, log: ShardLog, lease: Lease) -> None:
@@ -274,11 +257,6 @@ class Ownership:
             Event().wait(POLL_S)
         if self.holdings:
             logger.error("drain timed out", shards=list(self.holdings))
-
-
-def _moved_s(loads: Mapping[str, ShardLoad]) -> dict[str, float]:
-    """When each shard was handed over willingly, in seconds of the server's clock."""
-    return {shard: load.moved_ms / MS_PER_S for shard, load in loads.items() if load.moved_ms}
 
 
 def _from_state(lease: Lease, name: str) -> str:

@@ -71,7 +71,7 @@ def steal(
 ) -> tuple[Steal, ...]:
     """Handovers that the whole fleet should ask for now: one at most for each idle worker.
 
-    Every worker computes the same list and acts on its own lines. The idlest takes first, from
+    The conductor works it out, and each worker acts on its own lines. The idlest takes first, from
     the worker that is most behind, the shard that lowers the higher of their two works the most;
     a hot shard that is alone stays where it is. A worker with a shard of unknown backlog takes
     nothing, and such a shard is not given.

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.pace import DELAY_S_MAX, PACE_MIN, Pace, delay_s, pace
+from streams.pace import (
+    DELAY_S_MAX,
+    PACE_MIN,
+    WINDOW_ROWS,
+    WINDOW_ROWS_MAX,
+    WINDOW_ROWS_MIN,
+    Pace,
+    Window,
+    delay_s,
+    pace,
+)
+from streams.records import EntryId
 from workers.pressure import (
     LEVEL_MAX,
     Pressure,
@@ -174,3 +185,40 @@ def test_a_producer_that_heeds_the_level_brings_a_swamped_shard_back():
     assert max(lags[:60]) > 5.0
     assert max(lags[60:]) < 30.0
     assert max(lags[300:]) < 15.0
+
+
+@given(st.floats(1e3, 1e8))
+def test_a_producer_that_fills_its_window_is_bounded_however_slow_the_fleet(rate_per_s):
+    window, done, sent, now_s = Window(), 0.0, 0, 0.0
+    ahead_s = []
+    for _ in range(3_000):
+        if window.rows <= window.rows_max:
+            sent += window.rows_max
+            window.send(window.rows_max, {"a": EntryId(sent, 0)}, now_s)
+        now_s += 0.01
+        done = min(float(sent), done + 0.01 * rate_per_s)
+        window.arrive({"a": EntryId(int(done), 0)}, now_s)
+        ahead_s.append((sent - done) / rate_per_s)
+    # Two windows may be on their way; a full one doubles what was done within half a second.
+    assert max(ahead_s) <= max(4.0, 4 * WINDOW_ROWS / rate_per_s)
+    assert sent >= min(0.3 * rate_per_s * now_s, 0.3 * WINDOW_ROWS_MAX / 0.02 * now_s)
+
+
+def test_a_window_grows_with_what_is_done_soon_shrinks_with_what_is_not_and_forgets():
+    window = Window()
+    for _ in range(40):
+        window.send(1, {"a": EntryId(5, 0)}, 0.0)
+        window.arrive({"a": EntryId(5, 0)}, 0.1)
+    assert window.rows_max == WINDOW_ROWS_MAX
+    for _ in range(40):
+        window.send(1, {"a": EntryId(5, 0)}, 0.0)
+        window.arrive({"a": EntryId(4, 0), "b": EntryId(9, 0)}, 5.0)
+        assert window.rows == 1
+        window.arrive({"a": EntryId(5, 0)}, 5.0)
+    assert window.rows_max == WINDOW_ROWS_MIN
+    window.send(7, {"a": EntryId(6, 0)}, 0.0)
+    window.forget()
+    assert window.rows == 0
+    window.send(7, {"a": EntryId(6, 0)}, 0.0)
+    window.arrive({}, 1.0)  # the fleet does not have this stream
+    assert window.rows == 0
