@@ -12,7 +12,7 @@ from streams import lag
 from streams.arrow import open_frame
 from streams.codec import Frame, Tick, read_entry
 from streams.connection import Link, translated, translation
-from streams.errors import Malformed
+from streams.errors import Malformed, StreamError, Unavailable
 from streams.keys import Keys
 from streams.records import EntryId
 
@@ -32,33 +32,35 @@ class Ahead:
 
 
 def measure_all(link: Link, keys: Keys, shards: Sequence[str]) -> dict[str, Ahead]:
-    """What is in front of the cursor of each shard. Raises: Unavailable."""
-    groups = _all(link, "xinfo_groups", [(keys.ticks(shard),) for shard in shards])
-    counted = {
-        shard: _counted(link, keys, shard, found)
-        for shard, found in zip(shards, groups, strict=True)
-    }
+    """What is in front of the cursor of each shard, but of those whose server is away.
+
+    Raises: Unavailable when all are.
+    """
+    groups = _all(link, keys, shards, "XINFO GROUPS")
+    counted = {shard: _counted(link, keys, shard, found) for shard, found in groups.items()}
     behind = [shard for shard, (_, waiting) in counted.items() if waiting]
-    newest = _all(link, "xrevrange", [(keys.ticks(one), "+", "-", 1) for one in behind])
-    newest_ns = {shard: _newest_ns(found) for shard, found in zip(behind, newest, strict=True)}
+    newest = _all(link, keys, behind, "XREVRANGE", "+", "-", "COUNT", 1)
+    newest_ns = {shard: _newest_ns(found) for shard, found in newest.items()}
     return {
         shard: Ahead(added, waiting, newest_ns.get(shard))
         for shard, (added, waiting) in counted.items()
     }
 
 
-def _all(link: Link, command: str, words: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The replies to one command with each of these words; errors of the server among them."""
-    if not words:
-        return []
-    with translation(), link.client.pipeline(transaction=False) as pipe:
-        for each in words:
-            getattr(pipe, command)(*each)
-        replies: list[Any] = pipe.execute(raise_on_error=False)
-    for reply in replies:
-        if isinstance(reply, Exception) and not isinstance(reply, redis.ResponseError):
-            raise translated(reply) from reply
-    return replies
+def _all(
+    link: Link, keys: Keys, shards: Sequence[str], command: str, *words: Any
+) -> dict[str, Any]:
+    """The replies about each shard whose server answers, its refusals among them."""
+    sources = [keys.ticks(shard) for shard in shards]
+    replies = link.pipelined(sources, [(command, key, *words) for key in sources])
+    told = zip(shards, replies, strict=True)
+    return {shard: reply for shard, reply in told if not _is_away(reply)}
+
+
+def _is_away(reply: Any) -> bool:
+    if isinstance(reply, redis.RedisError):
+        return isinstance(translated(reply), Unavailable)
+    return isinstance(reply, StreamError)
 
 
 def _counted(link: Link, keys: Keys, shard: str, groups: Any) -> tuple[int, int]:

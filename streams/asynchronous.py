@@ -57,3 +57,11 @@ async def look_again(client: Any) -> None:
     if is_clustered(client):
         with suppress(*SERVER_ERRORS):
             await client.nodes_manager.initialize()
+
+
+async def hang_up(client: Any) -> None:
+    """Close all connections, those to the sentinels too."""
+    await client.aclose()
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    for sentinel in manager.sentinels if manager is not None else ():
+        await sentinel.aclose()

@@ -1,7 +1,8 @@
 """Connections to the servers that a URL names: one, Sentinel's primary, or a cluster's."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Self, cast
 
 import redis
@@ -12,6 +13,7 @@ from redis.exceptions import (
     AskError,
     ClusterDownError,
     ClusterError,
+    MovedError,
     RedisClusterException,
     TryAgainError,
 )
@@ -24,6 +26,7 @@ from streams.functions import LIBRARY, Library, server_error
 
 CONNECT_S = 3.0
 REPLY_S = 10.0
+REFRESH_S = 0.2
 
 
 class Link:
@@ -34,6 +37,7 @@ class Link:
         self._address = Address.parse(url)
         self.clustered = self._address.kind == "cluster"
         self._client: Any = None
+        self._looked_at = float("-inf")
 
     @property
     def client(self) -> Any:
@@ -58,23 +62,76 @@ class Link:
         connection.connect()
         return cast(AbstractConnection, connection)
 
+    def pipelined(self, keys: Sequence[str], commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Replies to commands, each about the key in its place; sent together, server by server.
+
+        Errors of a server stand in place of its replies. Raises Unavailable when no server could
+        be asked.
+        """
+        replies: list[Any] = [None] * len(commands)
+        batches = self._by_node(keys)
+        away: list[Unavailable] = []
+        for node, batch in batches.items():
+            try:
+                found = self._piped(node, [commands[at] for at in batch])
+            except Unavailable as error:
+                away.append(error)
+                found = [error] * len(batch)
+            for at, reply in zip(batch, found, strict=True):
+                replies[at] = reply
+        if away or any(isinstance(reply, MovedError) for reply in replies):
+            self.refresh()
+        if away and len(away) == len(batches):
+            raise away[0]
+        return replies
+
+    def _by_node(self, keys: Sequence[str]) -> dict[str, list[int]]:
+        batches: dict[str, list[int]] = {}
+        with translation():
+            for at, key in enumerate(keys):
+                batches.setdefault(self.node(key), []).append(at)
+        return batches
+
+    def _piped(self, node: str, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        with translation(), self._server(node).pipeline(transaction=False) as pipe:
+            for words in commands:
+                pipe.execute_command(*words)
+            replies: list[Any] = pipe.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, redis.ConnectionError):
+                raise translated(reply)
+        return replies
+
+    def servers(self) -> list[Any]:
+        """A redis-py client of each server that takes writes."""
+        if not self.clustered:
+            return [self.client]
+        cluster = self._cluster
+        return [cluster.get_redis_connection(node) for node in cluster.get_primaries()]
+
     def load_functions(self) -> None:
-        """Load the library on every server; raises Unavailable or Refused."""
-        try:
-            for node in self._cluster.get_primaries() if self.clustered else ():
-                self.library.load(self._cluster.get_redis_connection(node))
-            if not self.clustered:
-                self.library.load(self.client)
-        except SERVER_ERRORS as error:
-            raise translated(error) from error
+        """Load the library on every server that answers; raises Unavailable or Refused."""
+        with translation():
+            self.each(self.library.load)
+
+    def each[T](self, ask: Callable[[Any], T]) -> list[T]:
+        """What each server that can be reached answers. Raises where none can, or one refuses."""
+        answers, away = [], None
+        for server in self.servers():
+            try:
+                answers.append(ask(server))
+            except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+                away = error
+        if away is not None and not answers:
+            raise away
+        return answers
 
     def refresh(self) -> None:
-        """Look again which server is which, after one of them moved."""
-        if self.clustered:
-            try:
+        """Look again which server is which, after one of them moved; now and then at most."""
+        if self.clustered and time.monotonic() - self._looked_at > REFRESH_S:
+            self._looked_at = time.monotonic()
+            with suppress(*SERVER_ERRORS):  # none answers now: what was known is what is known
                 self._cluster.nodes_manager.initialize()
-            except SERVER_ERRORS as error:
-                raise translated(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +143,9 @@ class Link:
         """Close what the client holds; dedicated connections are their users' to close."""
         if self._client is not None:
             self._client.close()
+            if self._address.kind == "sentinel":
+                for sentinel in self._client.connection_pool.sentinel_manager.sentinels:
+                    sentinel.close()
             self._client = None
 
     @property

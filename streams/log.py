@@ -250,21 +250,37 @@ def call(link: Link, function: str, keys: list[str], words: tuple[Any, ...]) -> 
 def renew_all(
     link: Link, keys: Keys, fences: Mapping[str, int], *, lease_ms: int
 ) -> dict[str, StreamError]:
-    """Prolong many leases in one round trip; returns the shards that were lost, and why."""
+    """Prolong many leases in one round trip; returns the shards that were lost, and why.
+
+    Those whose server is away are left as they are, unless all are: then it raises Unavailable.
+    """
     shards, name = list(fences), link.library.name("renew")
-    pipe = link.client.pipeline(transaction=False)
-    for shard in shards:
-        pipe.fcall(name, 2, keys.ticks(shard), keys.shard(shard), fences[shard], lease_ms)
-    with translation():
-        replies = pipe.execute(raise_on_error=False)
+    replies = link.pipelined(
+        [keys.ticks(shard) for shard in shards],
+        [
+            ("FCALL", name, 2, keys.ticks(shard), keys.shard(shard), fences[shard], lease_ms)
+            for shard in shards
+        ],
+    )
     lost: dict[str, StreamError] = {}
+    away: dict[str, StreamError] = {}
     for shard, reply in zip(shards, replies, strict=True):
         try:
-            if isinstance(reply, Exception):
-                raise translated(reply) from reply
-            answer(reply, shard)
-        except Unavailable:
-            raise
+            answer(_good(reply), shard)
+        except Unavailable as error:
+            away[shard] = error
         except StreamError as error:
             lost[shard] = error
+    if away and len(away) == len(shards):
+        raise away[shards[0]]
     return lost
+
+
+def _good(reply: Any) -> bytes:
+    """The reply, which is raised where it is an error."""
+    if isinstance(reply, StreamError):
+        raise reply
+    if isinstance(reply, Exception):
+        raise translated(reply) from reply
+    good: bytes = reply
+    return good

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 import pyarrow as pa
 
-from streams.asynchronous import client_of, look_again, pipelined
+from streams.asynchronous import client_of, hang_up, look_again, pipelined
 from streams.connection import REPLY_S, SERVER_ERRORS, translated
 from streams.errors import Refused, StreamError
 from streams.heed import Heed
@@ -183,7 +183,7 @@ class TickProducer:
             self._raise_failure()
             await self.flush()
         finally:
-            await self._client.aclose()
+            await hang_up(self._client)
 
     def pack(self, rows: Iterable[Row]) -> list[dict[str, Any]]:
         """The fields of the entries that hold these rows: one each."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from streams.asynchronous import client_of, is_clustered, look_again, pipelined
+from streams.asynchronous import client_of, hang_up, is_clustered, look_again, pipelined
 from streams.connection import REPLY_S, SERVER_ERRORS, translated
 from streams.errors import Malformed
 from streams.keys import DEFAULT_NAME, Keys
@@ -85,7 +85,7 @@ class SignalReader:
 
     async def close(self) -> None:
         """Hang up."""
-        await self._client.aclose()
+        await hang_up(self._client)
 
     async def skip_to_end(self) -> None:
         """Stand behind what is there now: only what comes from here on is given."""

@@ -193,9 +193,10 @@ class Exchange:
 
     `batches` holds, for each shard with news, its batches in order; `lost` the shards whose
     commit was refused and why (their batches are left out); `repeated` counts commits that the
-    server had already done. `waited_s` of the round trip went by until there was something to
-    read: the rest was work. `settled_at` and `read_at` are moments of the monotonic clock: the
-    replies to all commits were in, what was read began to come in.
+    server had already done; `away` holds the shards whose server could not be asked, and why: what
+    became of their commits is unknown, and the others went on. `waited_s` of the round trip went by
+    until there was something to read: the rest was work. `settled_at` and `read_at` are moments of
+    the monotonic clock: the replies to all commits were in, what was read began to come in.
     """
 
     batches: Mapping[str, tuple[Batch, ...]]
@@ -204,3 +205,4 @@ class Exchange:
     waited_s: float = 0.0
     settled_at: float = 0.0
     read_at: float = 0.0
+    away: Mapping[str, StreamError] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """The data plane: commits out and batches in, for many shards over one connection a node."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import hiredis
@@ -21,9 +22,14 @@ COUNT = 5000
 REPLY_BYTES_MAX = 32 << 20  # aimed at by the number of entries asked for
 ENTRY_BYTES_GUESS = 8192  # until a shard has been read
 POLL_S = 0.002  # between two looks at a cluster, where one read cannot wait for many shards
+REST_S = 0.1  # how long a shard whose server is away is left alone
 FIELDS_MAX = 1000  # of an output entry: a server function cannot unpack many thousands
 
 type Batches = dict[str, tuple[Batch, ...]]
+
+
+class _NotNow(Unavailable):
+    """The server answered that it cannot now: the connection itself is good."""
 
 
 class Wire:
@@ -34,6 +40,7 @@ class Wire:
         self._decoders: dict[str, Decoder] = {}
         self._entry_bytes: dict[str, float] = {}
         self._lines: dict[str, _Line] = {}
+        self._resting: dict[str, tuple[float, Unavailable]] = {}
 
     def open(self, shard: str, symbols: SymbolTable, *, codec: str = AUTO) -> None:
         """Say with which symbols a shard's entries are to be read from now on."""
@@ -122,37 +129,121 @@ class Wire:
         count: int,
         block_ms: int,
     ) -> Exchange:
-        """The same where a read of two shards is not allowed: it looks often, and waits itself."""
+        """The same where a read of two shards is not allowed: it looks often, and waits itself.
+
+        A server that is away, or a slot that is on its way, is left out, and the others go on.
+        """
         deadline = time.monotonic() + block_ms / 1000
+        asked = {commit.shard for commit in commits} | cursors.keys()
+        now = time.monotonic()
+        away = {
+            shard: error
+            for shard, (until, error) in self._resting.items()
+            if shard in asked and now < until
+        }
         lost: dict[str, StreamError] = {}
-        lines = [self._line(self._keys.ticks(commit.shard)) for commit in commits]
-        for line, commit in zip(lines, commits, strict=True):
-            line.send(self._packed(commit), REPLY_S)
-        repeated = sum(
-            self._commit_reply(line.buffer, commit, lost)
-            for line, commit in zip(lines, commits, strict=True)
-        )
-        settled_at, waited_s = time.monotonic(), 0.0
-        while True:
-            read_at = time.monotonic()
-            batches = self._look(cursors, count, lost)
-            if batches or not cursors or time.monotonic() >= deadline:
-                kept = {shard: got for shard, got in batches.items() if shard not in lost}
-                return Exchange(kept, lost, repeated, waited_s, settled_at, read_at)
+        batches, repeated = self._look(commits, cursors, count, lost, away)
+        settled_at = read_at = time.monotonic()
+        waited_s = 0.0
+        while cursors and not batches and time.monotonic() < deadline:
             time.sleep(POLL_S)
             waited_s += POLL_S
+            read_at = time.monotonic()
+            batches, _ = self._look((), cursors, count, lost, away)
+        self._rest(away)
+        if away.keys() >= asked:
+            raise next(iter(away.values()))
+        kept = {shard: got for shard, got in batches.items() if shard not in lost}
+        return Exchange(kept, lost, repeated, waited_s, settled_at, read_at, away)
+
+    def _rest(self, away: Mapping[str, Unavailable]) -> None:
+        """Leave shards alone for a moment: to ask a server that is gone can take seconds."""
+        now = time.monotonic()
+        self._resting = {
+            shard: self._resting[shard]
+            if now < self._resting.get(shard, (0.0,))[0]
+            else (now + REST_S, error)
+            for shard, error in away.items()
+        }
+        if away:
+            self._link.refresh()
+            time.sleep(POLL_S)
 
     def _look(
-        self, cursors: Mapping[str, EntryId], count: int, lost: dict[str, StreamError]
-    ) -> Batches:
-        """One read without waiting for each shard of a cluster, all sent before one is awaited."""
-        lines = {shard: self._line(self._keys.ticks(shard)) for shard in cursors}
-        for shard, line in lines.items():
-            line.send(self._read_command({shard: cursors[shard]}, count, 0), REPLY_S)
+        self,
+        commits: Sequence[Commit],
+        cursors: Mapping[str, EntryId],
+        count: int,
+        lost: dict[str, StreamError],
+        away: dict[str, Unavailable],
+    ) -> tuple[Batches, int]:
+        """Commits, and one read without waiting for each shard; sent before one is awaited.
+
+        Returns the batches, and how many commits the server had done already.
+        """
+        sent: dict[str, list[Commit]] = {shard: [] for shard in cursors}
+        for commit in commits:
+            sent.setdefault(commit.shard, []).append(commit)
+        lines: dict[str, _Line] = {}
+        for shard, due in sent.items():
+            if shard in away:
+                continue
+            data = b"".join(self._packed(commit) for commit in due)
+            if shard in cursors:
+                data += self._read_command({shard: cursors[shard]}, count, 0)
+            with self._apart(shard, lines, away):
+                lines[shard] = self._line(self._keys.ticks(shard))
+                lines[shard].send(data, REPLY_S)
         found: Batches = {}
-        for shard, line in lines.items():
-            found |= self._read_reply(line.buffer, {shard: cursors[shard]}, lost)
-        return found
+        repeated = 0
+        for shard, line in lines.items():  # in the order of sending, which is that of the replies
+            if shard in away:
+                continue
+            with self._apart(shard, lines, away):
+                cursor = {shard: cursors[shard]} if shard in cursors else {}
+                done, got = self._replies(line, sent[shard], cursor, lost)
+                repeated += done
+                found |= got
+        return found, repeated
+
+    def _replies(
+        self,
+        line: "_Line",
+        commits: Sequence[Commit],
+        cursor: Mapping[str, EntryId],
+        lost: dict[str, StreamError],
+    ) -> tuple[int, Batches]:
+        """All replies about one shard, taken off the line whatever they say."""
+        repeated, refusal = 0, None
+        for commit in commits:
+            try:
+                repeated += self._commit_reply(line.buffer, commit, lost)
+            except _NotNow as error:
+                refusal = error
+        batches = self._read_reply(line.buffer, cursor, lost) if cursor else {}
+        if refusal is not None:
+            raise refusal
+        return repeated, batches
+
+    @contextmanager
+    def _apart(
+        self, shard: str, lines: Mapping[str, "_Line"], away: dict[str, Unavailable]
+    ) -> Iterator[None]:
+        """Keep what befalls one server of a cluster from the others."""
+        try:
+            yield
+        except _NotNow as error:
+            away[shard] = error
+        except (Unavailable, *SERVER_ERRORS) as error:
+            if shard in lines:
+                lines[shard].close()
+                self._lines = {
+                    node: line for node, line in self._lines.items() if line is not lines[shard]
+                }
+            meaning = error if isinstance(error, Unavailable) else translated(error)
+            if not isinstance(meaning, Unavailable):
+                raise meaning from error
+            away[shard] = meaning
 
     def _line(self, key: str) -> "_Line":
         node = self._link.node(key) if self._link.clustered else ""
@@ -197,7 +288,8 @@ class Wire:
             self._link.load_functions()
         if text.startswith(("MOVED", "ASK")):
             self._link.refresh()
-        raise server_error(text)
+        error = server_error(text)
+        raise _NotNow(str(error)) if isinstance(error, Unavailable) else error
 
     def _count(self, shards: Iterable[str], count: int) -> int:
         """How many entries to ask of each shard so that the reply stays within bounds."""

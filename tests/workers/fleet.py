@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from zlib import crc32
 
 import orjson
 import redis
 import yaml
+from redis.exceptions import RedisClusterException
 
 from streams.signals import Signal, Values
-from tests.conftest import Server
 from workers.replay import as_json
 
 FLEET = [sys.executable, "-m", "workers"]
@@ -34,10 +34,21 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = WAIT_S_MAX
         time.sleep(0.02)
 
 
-class Fleet:
-    """Workers of one configuration on one server."""
+class Servers(Protocol):
+    """One server, a cluster, or what sentinels watch: all that a fleet wants to know of it."""
 
-    def __init__(self, server: Server, folder: Path, config: dict[str, Any]) -> None:
+    @property
+    def url(self) -> str:
+        """What the settings name."""
+
+    def client(self, *, decode_responses: bool = True) -> Any:
+        """A redis-py client of it."""
+
+
+class Fleet:
+    """Workers of one configuration on one server, or several."""
+
+    def __init__(self, server: Servers, folder: Path, config: dict[str, Any]) -> None:
         self.server, self.folder = server, folder
         self.path = folder / "fleet.yaml"
         self.path.write_text(yaml.safe_dump({"redis": {"url": server.url}, **config}))
@@ -90,7 +101,7 @@ class Fleet:
 
     def caught_up(self) -> bool:
         """Whether every shard's cursor stands at the end of its stream."""
-        with redis.Redis.from_url(self.server.url) as client:  # frames are no text
+        with self.server.client(decode_responses=False) as client:  # frames are no text
             for n, fields in enumerate(self.shard_hashes()):
                 newest = client.xrevrange(f"ticks:{{{n}}}", count=1)
                 if newest and fields.get("cursor") != newest[0][0].decode():
@@ -101,7 +112,7 @@ class Fleet:
         def holds() -> bool:
             try:
                 return self.caught_up()
-            except redis.ConnectionError:
+            except (redis.RedisError, RedisClusterException):
                 return False
 
         wait_until(holds, "every shard is caught up", seconds)
@@ -158,7 +169,7 @@ class Fleet:
 
 
 @contextmanager
-def fleet(server: Server, folder: Path, config: dict[str, Any]) -> Iterator[Fleet]:
+def fleet(server: Servers, folder: Path, config: dict[str, Any]) -> Iterator[Fleet]:
     """A fleet whose processes are gone afterwards, whatever happened."""
     running = Fleet(server, folder, config)
     try:

@@ -1,0 +1,169 @@
+"""A primary is killed, or a slot moves, under running workers: they go on by themselves."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import redis
+from redis.exceptions import RedisClusterException
+
+from streams.keys import Keys, shard_of
+from tests.topology.market import CONFIG, SHARDS, SYMBOLS, Tick, ticks, write
+from tests.topology.servers import HOST, Cluster, Node, Sentinels, killed
+from tests.workers.fleet import Fleet, fleet, same_content, wait_until
+
+RECOVER_S_MAX = 30.0
+
+
+def push_until_told(running: Fleet, rows: list[Tick]) -> None:
+    """As a producer would: it sends again what no server has taken."""
+
+    def done() -> bool:
+        try:
+            running.push(rows)
+        except (redis.RedisError, RedisClusterException):
+            return False
+        return True
+
+    wait_until(done, "the servers take ticks again", RECOVER_S_MAX)
+
+
+def caught_up(running: Fleet) -> set[int]:
+    """Shards whose cursor stands at the end of their stream."""
+    with running.server.client() as client:
+        newest = {n: client.xrevrange(Keys().ticks(n), count=1) for n in range(SHARDS)}
+    cursors = [fields.get("cursor") for fields in running.shard_hashes()]
+    return {n for n in range(SHARDS) if newest[n] and newest[n][0][0] == cursors[n]}
+
+
+def assert_published_once(running: Fleet, folder: Path, rows: list[Tick]) -> None:
+    """Each value stands there once, as replay gives it, and `seq` has no hole."""
+    running.assert_no_holes()
+    expected = running.replayed([write(folder / "all.csv", rows)])
+    for kind in ("values", "signals"):
+        assert same_content(running.published(kind)) == same_content(expected[kind]), kind
+
+
+def shards_of(cluster: Cluster, port: int) -> set[int]:
+    return {n for n in range(SHARDS) if cluster.owner(Keys().ticks(n)).port == port}
+
+
+def test_the_other_shards_go_on_while_a_primary_of_a_cluster_is_replaced(tmp_path: Path) -> None:
+    with (
+        killed(Cluster("valkey", tmp_path / "servers", replicas=1)) as cluster,
+        fleet(cluster, tmp_path, CONFIG) as running,
+    ):
+        running.start("one")
+        running.start("two")
+        wait_until(lambda: len(running.owners()) == 2 and not running.owners()[""], "owners")
+        running.push(ticks(0, 5))
+        running.await_caught_up()
+        victim = cluster.primaries[0]
+        gone = shards_of(cluster, victim.port)
+        assert 0 < len(gone) < SHARDS
+        wait_until(lambda: offset_of(victim) == acknowledged(victim), "the replica has it all")
+        owners = [fields["owner"] for fields in running.shard_hashes()]
+        victim.kill()
+        others = [row for row in ticks(5, 5) if shard_of(row[0], SHARDS) not in gone]
+        push_to_the_living(cluster, others)
+        started = time.monotonic()
+        wait_until(lambda: cluster.owner(Keys().ticks(min(gone))).port != victim.port, "elected")
+        push_until_told(running, [row for row in ticks(5, 5) if shard_of(row[0], SHARDS) in gone])
+        running.await_caught_up(RECOVER_S_MAX)
+        assert time.monotonic() - started < RECOVER_S_MAX
+        assert_published_once(running, tmp_path, ticks(0, 10))
+        held = [fields["owner"] for fields in running.shard_hashes()]
+        assert all(held[n] == owners[n] for n in range(SHARDS) if n not in gone)
+        assert "crashed" not in running.log("one") + running.log("two")
+        assert '"event": "shards away"' in running.log("one") + running.log("two")
+
+
+def push_to_the_living(cluster: Cluster, rows: list[Tick]) -> None:
+    """XADD and wait for the values, at the primaries that are left: no cluster client is asked."""
+    ports = {n: cluster.owner(Keys().ticks(n)).port for n in range(SHARDS)}
+    clients = {port: redis.Redis(port=port, decode_responses=True) for port in ports.values()}
+    for symbol, price, ts in rows:
+        n = shard_of(symbol, SHARDS)
+        fields = {"symbol": symbol, "price": price, "size": 1, "ts": ts}
+        clients[ports[n]].xadd(Keys().ticks(n), fields)
+    for n in {shard_of(symbol, SHARDS) for symbol, _, _ in rows}:
+        client = clients[ports[n]]
+        newest, _ = client.xrevrange(Keys().ticks(n), count=1)[0]
+        wait_until(
+            lambda n=n, client=client, newest=newest: (
+                client.hget(Keys().shard(n), "cursor") == newest
+            ),
+            f"shard {n} goes on",
+            seconds=10,
+        )
+    for client in clients.values():
+        client.close()
+
+
+def offset_of(primary: Node) -> int:
+    return int(primary.info("replication")["master_repl_offset"])
+
+
+def acknowledged(primary: Node) -> int:
+    return int(primary.info("replication")["slave0"]["offset"])
+
+
+@pytest.mark.parametrize("kind", ["valkey", pytest.param("redis7", marks=pytest.mark.soak)])
+def test_what_the_replica_lacked_is_published_again_with_the_same_ids(
+    kind: str, tmp_path: Path
+) -> None:
+    with (
+        killed(Sentinels(kind, tmp_path / "servers")) as servers,
+        fleet(servers, tmp_path, CONFIG) as running,
+    ):
+        running.start("one")
+        wait_until(lambda: set(running.owners()) == {"one"}, "the worker owns all")
+        running.push(ticks(0, 5))
+        running.await_caught_up()
+        primary = servers.primary
+        replica = next(node for node in servers.nodes if node is not primary)
+        wait_until(lambda: offset_of(primary) == acknowledged(primary), "the replica has it all")
+        kept = running.published("signals")
+        # The replica hears no more; the sentinels would mend that, but not within eight seconds.
+        replica.call("REPLICAOF", HOST, 1)
+        running.push(ticks(5, 5))
+        running.await_caught_up()
+        lost = running.published("signals")[len(kept) :]
+        primary.kill()
+        wait_until(lambda: servers.primary is replica, "the sentinels promote the replica")
+        push_until_told(running, ticks(5, 5))
+        running.await_caught_up(RECOVER_S_MAX)
+        assert_published_once(running, tmp_path, ticks(0, 10))
+        again = Counter(signal["id"] for signal in running.published("signals"))
+        assert {signal["id"] for signal in lost} <= set(again)
+        assert '"event": "shard lost"' in running.log("one")
+        assert "the cursor is at" in running.log("one")
+
+
+def test_a_slot_that_moves_takes_its_shard_along(cluster: Cluster, tmp_path: Path) -> None:
+    with fleet(cluster, tmp_path, CONFIG) as running:
+        running.start("one")
+        wait_until(lambda: set(running.owners()) == {"one"}, "the worker owns all")
+        running.push(ticks(0, 5))
+        running.await_caught_up()
+        shard = shard_of(SYMBOLS[0], SHARDS)
+        slot = cluster.slot(Keys().ticks(shard))
+        source = cluster.owner(Keys().ticks(shard))
+        target = next(node for node in cluster.primaries if node is not source)
+        source.call("CLUSTER SETSLOT", slot, "MIGRATING", target.call("CLUSTER MYID"))
+        target.call("CLUSTER SETSLOT", slot, "IMPORTING", source.call("CLUSTER MYID"))
+        running.push(ticks(5, 1))
+        # The shard waits, for some of its keys are not there yet; the others do not.
+        others = {shard_of(symbol, SHARDS) for symbol in SYMBOLS} - {shard}
+        wait_until(lambda: others <= caught_up(running), "the other shards go on", 10)
+        assert shard not in caught_up(running)
+        keys = source.call("CLUSTER GETKEYSINSLOT", slot, 100)
+        source.call("MIGRATE", HOST, target.port, "", 0, 5000, "KEYS", *keys)
+        for node in (target, source, *cluster.primaries):
+            node.call("CLUSTER SETSLOT", slot, "NODE", target.call("CLUSTER MYID"))
+        running.push(ticks(6, 4))
+        running.await_caught_up(RECOVER_S_MAX)
+        assert cluster.owner(Keys().ticks(shard)) is target
+        assert_published_once(running, tmp_path, ticks(0, 10))
+        assert "crashed" not in running.log("one")

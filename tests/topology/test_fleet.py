@@ -1,0 +1,133 @@
+"""A fleet of real workers on several servers is the fleet that it is on one."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+import pytest
+
+from streams.keys import Keys
+from streams.producer import TickProducer
+from streams.reader import Gap, SignalReader, ValuesReader
+from tests.topology.market import CONFIG, SHARDS, SYMBOLS, ticks, write
+from tests.topology.servers import Cluster, Sentinels, killed
+from tests.workers.fleet import Fleet, Servers, fleet, same_content, wait_until
+
+COUNTER = """
+def init():
+    return {"n": 0}
+
+
+def on_bar(bar, state):
+    state["n"] += 1
+    signal("n", state["n"])
+"""
+
+
+async def push(url: str, rows: list[tuple[str, float, int]]) -> None:
+    async with TickProducer(url, shards=SHARDS) as producer:
+        for symbol, price, ts in rows:
+            await producer.send(symbol, price, size=1.0, ts=ts)
+
+
+async def read(url: str, kind: type[SignalReader], count: int) -> list[object]:
+    async with kind(url, range(SHARDS)) as reader:
+        found: list[object] = []
+        while len(found) < count:
+            found += [received.item for received in await reader.read(block_ms=500)]
+        return found
+
+
+def a_day(running: Fleet, folder: Path) -> None:
+    """Ticks come in by every way there is, while workers join, leave and die."""
+    url = running.server.url
+    running.start("one")
+    wait_until(lambda: set(running.owners()) == {"one"}, "the first worker owns all")
+    asyncio.run(push(url, ticks(0, 10)))
+    running.await_caught_up()
+    running.start("two")
+    wait_until(lambda: running.owners()["two"] >= SHARDS // 4, "the second has its share")
+    running.push(ticks(10, 10))
+    running.await_caught_up()
+    wait_until(lambda: len(snapshots(running)) == SHARDS, "every shard has a snapshot")
+    running.kill("one")
+    done = running.run("feed", write(folder / "last.csv", ticks(20, 10)))
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: set(running.owners()) == {"two"}, "the second has taken over")
+    running.await_caught_up()
+
+
+def snapshots(running: Fleet) -> list[str]:
+    with running.server.client() as client:
+        return [n for n in range(SHARDS) if client.hget(Keys().snapshot(n), "entry")]
+
+
+def assert_equal_to_replay(running: Fleet, folder: Path) -> None:
+    expected = running.replayed([write(folder / "all.csv", ticks(0, 30))])
+    running.assert_no_holes()
+    for kind in ("values", "signals"):
+        published = running.published(kind)
+        assert len(published) > 100
+        assert same_content(published) == same_content(expected[kind]), kind
+
+
+def assert_readable(running: Fleet) -> None:
+    """Readers, `fleet tail` and `fleet status` tell what is there."""
+    for kind, name in ((SignalReader, "signals"), (ValuesReader, "values")):
+        entries = running.ledger(name)
+        items = asyncio.run(asyncio.wait_for(read(running.server.url, kind, len(entries)), 30))
+        assert len(items) == len(entries)
+        assert not [item for item in items if isinstance(item, Gap)]
+    tail = ("tail", "values", "--from", "start", "--count", str(len(entries)), "--json")
+    lines = running.run(*tail).stdout.splitlines()
+    assert same_content(map(orjson.loads, lines)) == same_content(running.published("values"))
+    status = orjson.loads(running.run("status", "--json").stdout)
+    assert status["lag_entries"] == 0
+    assert status["counts"]["applied"] == len(ticks(0, 30))
+    assert [worker["name"] for worker in status["workers"]] == ["two"]
+    doctor = running.run("doctor")
+    assert "[error]" not in doctor.stdout, doctor.stdout
+    assert "workers required" in running.run("top", "--count", "1").stdout
+
+
+def assert_scripts_come_and_go(running: Fleet) -> None:
+    path = running.folder / "counter.py"
+    path.write_text(COUNTER)
+
+    def speaking() -> int:
+        with running.server.client() as client:
+            told = client.hgetall(Keys().script_status).values()
+        return sum(orjson.loads(each)["status"] == "speaks" for each in told)
+
+    done = running.run("script", "put", "counter", str(path), "--tenant", "desk")
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: speaking() == SHARDS, "the script speaks on every shard")
+    running.push(ticks(30, 2))
+    running.await_caught_up()
+    said = [entry for entry in running.ledger("signals") if entry["name"] == "n"]
+    assert {entry["symbol"] for entry in said} == set(SYMBOLS)
+    assert running.run("script", "rm", "counter").returncode == 0
+    running.assert_no_holes()
+
+
+def a_fleet_is_whole(servers: Servers, folder: Path) -> None:
+    with fleet(servers, folder, CONFIG) as running:
+        a_day(running, folder)
+        assert_equal_to_replay(running, folder)
+        assert_readable(running)
+        assert_scripts_come_and_go(running)
+        assert running.stop("two") == 0
+        assert '"level": "error"' not in running.log("one") + running.log("two")
+
+
+def test_a_fleet_on_a_cluster_publishes_what_replay_gives(cluster: Cluster, tmp_path: Path) -> None:
+    a_fleet_is_whole(cluster, tmp_path)
+    keys = [Keys().ticks(shard) for shard in range(SHARDS)]
+    assert len({cluster.owner(key).name for key in keys}) == 3
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["valkey", "redis7"])
+def test_a_fleet_behind_sentinels_publishes_what_replay_gives(kind: str, tmp_path: Path) -> None:
+    with killed(Sentinels(kind, tmp_path / "servers")) as servers:
+        a_fleet_is_whole(servers, tmp_path)
