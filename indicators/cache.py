@@ -8,6 +8,7 @@ the package's own `__pycache__`, the user's cache folder, a private temporary on
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from numba.core import caching
 PACKAGE = Path(__file__).resolve().parent
 SHARED = ("kernels.py", "machine.py", "template.py")
 """Sources that must agree about how code is called, so that all of it changes with them."""
+IMPORTED = r"^\s*from {}\.([\w.]+) import"
+INSTALLED: set[Path] = set()
 
 
 class Locator(caching._CacheLocator):  # type: ignore[misc]
@@ -32,12 +35,13 @@ class Locator(caching._CacheLocator):  # type: ignore[misc]
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], source: str) -> Self | None:
-        """A locator for a function of this package; None for others."""
+        """A locator for a function of a package that installed the cache; None for others."""
         path = Path(source).resolve()
-        if PACKAGE not in path.parents:
+        package = next((one for one in INSTALLED if one in path.parents), None)
+        if package is None:
             return None
-        name = f"{path.stem}-{fingerprint(path)}"
-        for folder in folders():
+        name = f"{path.stem}-{fingerprint(path, package)}"
+        for folder in folders(package):
             place = folder / name
             if any(place.glob(f"*.{function.__qualname__}-*.nbi")) or writable(place):
                 return cls(function, path, place)
@@ -57,22 +61,35 @@ class Locator(caching._CacheLocator):  # type: ignore[misc]
 
 
 @cache
-def fingerprint(source: Path) -> str:
-    """A name for what code depends on: its source, the compiler, the machine it is for."""
+def fingerprint(source: Path, package: Path) -> str:
+    """A name for what code depends on: its sources, the compiler, the machine it is for."""
     machine = f"{sys.version} {numba.__version__} {llvm.get_host_cpu_name()}"
     features = llvm.get_host_cpu_features().flatten()
     hasher = hashlib.sha256(f"{machine} {features}".encode())
-    for path in (source, *(PACKAGE / name for name in SHARED)):
+    for path in (source, *sources(source, package), *(PACKAGE / name for name in SHARED)):
         hasher.update(path.read_bytes())
     return hasher.hexdigest()[:16]
 
 
-def folders() -> Iterator[Path]:
+def sources(source: Path, package: Path) -> list[Path]:
+    """What a module imports from its package, near and far: its code may be built into ours."""
+    found: set[Path] = set()
+    ahead = [source]
+    while ahead:
+        for module in re.findall(IMPORTED.format(package.name), ahead.pop().read_text(), re.M):
+            path = package.joinpath(*module.split(".")).with_suffix(".py")
+            if path.is_file() and path not in found:
+                found.add(path)
+                ahead.append(path)
+    return sorted(found)
+
+
+def folders(package: Path) -> Iterator[Path]:
     """Where code may be, best first."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     if chosen:
         yield Path(chosen) / "signalfleet"
-    yield PACKAGE / "__pycache__"
+    yield package / "__pycache__"
     home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     yield Path(home) / "signalfleet"
     yield private_folder()
@@ -95,7 +112,8 @@ def private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="signalfleet-"))
 
 
-def install() -> None:
-    """Have Numba use the locator."""
+def install(package: Path = PACKAGE) -> None:
+    """Have Numba use the locator for the functions of this package."""
+    INSTALLED.add(package)
     if Locator not in caching.CacheImpl._locator_classes:
         caching.CacheImpl._locator_classes.insert(0, Locator)

@@ -11,7 +11,7 @@ import redis
 from streams import lag
 from streams.arrow import open_frame
 from streams.codec import Frame, Tick, read_entry
-from streams.connection import Link, translated, translation
+from streams.connection import Link, translated
 from streams.errors import Malformed, StreamError, Unavailable
 from streams.keys import Keys
 from streams.records import EntryId
@@ -71,9 +71,9 @@ def _counted(link: Link, keys: Keys, shard: str, groups: Any) -> tuple[int, int]
         if group["name"].decode() == keys.group and group.get("lag") is not None:
             waiting = int(group["lag"])
             return int(group["entries-read"] or 0) + waiting, waiting
-    with translation():
-        waiting = lag.measure(link.client, keys.ticks(shard), keys.shard(shard)).entries
-        entries = int(link.client.hget(keys.shard(shard), "entries") or 0)
+    with link.at(keys.ticks(shard)) as client:
+        waiting = lag.measure(client, keys.ticks(shard), keys.shard(shard)).entries
+        entries = int(client.hget(keys.shard(shard), "entries") or 0)
     return entries + waiting, waiting
 
 

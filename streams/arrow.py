@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 from numpy.typing import NDArray
 
 from streams.arrow_quick import quick_rows
 from streams.arrow_walk import declared_bytes
 from streams.codec import WANTED_PRICE, WANTED_SIZE
 from streams.columns import Columns, columns_of
+from streams.compiled import njit
 from streams.deadletter import readable
 from streams.errors import Malformed
 from streams.numbers import FIRST_NS, LAST_NS, shown

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
 from streams.columns import Columns
+from streams.compiled import njit
 from streams.numbers import FIRST_NS
 from streams.records import EntryId
 from streams.symbols import PAD, SYMBOL_BYTES_MAX, SymbolTable, find_slot

@@ -1,7 +1,8 @@
 """How large an Arrow IPC stream says it is, found out before anything is unpacked."""
 
 import numpy as np
-from numba import njit
+
+from streams.compiled import njit
 
 
 @njit(cache=True, nogil=True)

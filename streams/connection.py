@@ -55,6 +55,18 @@ class Link:
             raise Unavailable(f"no server of the cluster holds {key}")
         return str(found.name)
 
+    @contextmanager
+    def at(self, key: str) -> Iterator[Any]:
+        """A redis-py client of the server that holds a key, for all keys of its slot.
+
+        Unlike the cluster's own client it asks no other server on the way. Raises Unavailable.
+        """
+        try:
+            yield self._server(self.node(key))
+        except (Unavailable, *SERVER_ERRORS) as error:
+            self.refresh()
+            raise error if isinstance(error, Unavailable) else translated(error) from error
+
     def dedicated(self, node: str) -> AbstractConnection:
         """A connection of its own to one server, logged in and ready."""
         pool = self._server(node).connection_pool

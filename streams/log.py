@@ -5,7 +5,7 @@ from typing import Any
 
 from streams import capsule, lag
 from streams.codec import AUTO, CLOCK, DEPLOY
-from streams.connection import SERVER_ERRORS, Link, translated, translation
+from streams.connection import Link, translated
 from streams.errors import StreamError, Unavailable
 from streams.functions import MISSING, answer
 from streams.keys import NAME, Keys
@@ -125,8 +125,8 @@ class ShardLog:
 
     def newest_shed_decision(self) -> Decision | None:
         """The last shedding decision, if there ever was one."""
-        with translation():
-            found = self._link.client.xrevrange(self._keys.shed(self.shard), count=1)
+        with self._link.at(self._ticks) as client:
+            found = client.xrevrange(self._keys.shed(self.shard), count=1)
         return _decision(*found[0]) if found else None
 
     def forget_decisions(self, cursor: EntryId) -> list[EntryId]:
@@ -138,8 +138,8 @@ class ShardLog:
         for key in (keys.script_decisions(self.shard), keys.shed(self.shard)):
             unmade = self._ahead(key, cursor)
             if unmade:
-                with translation():
-                    self._link.client.xdel(key, *map(str, unmade))
+                with self._link.at(self._ticks) as client:
+                    client.xdel(key, *map(str, unmade))
                 forgotten += unmade if key == keys.shed(self.shard) else []
         return forgotten
 
@@ -158,8 +158,8 @@ class ShardLog:
 
     def load_snapshot(self) -> Snapshot | None:
         """The newest snapshot, or None; raises Malformed when it is damaged."""
-        with translation():
-            return capsule.load(self._link.client, self._keys.snapshot(self.shard))
+        with self._link.at(self._ticks) as client:
+            return capsule.load(client, self._keys.snapshot(self.shard))
 
     def trim(self, fence: int, *, retention_ms: int, decided: Decided = NOTHING_DECIDED) -> int:
         """Drop what is older than the retention and needed by no group or snapshot.
@@ -181,13 +181,13 @@ class ShardLog:
 
     def lag(self) -> Lag:
         """How far the cursor is behind; never unknown."""
-        with translation():
-            return lag.measure(self._link.client, self._ticks, self._hash)
+        with self._link.at(self._ticks) as client:
+            return lag.measure(client, self._ticks, self._hash)
 
     def status(self) -> Status:
         """The shard as anyone may see it."""
-        with translation():
-            return lag.status(self._link.client, self.shard, self._ticks, self._hash)
+        with self._link.at(self._ticks) as client:
+            return lag.status(client, self.shard, self._ticks, self._hash)
 
     def _decide(self, key: str, fence: int, kind: str, after: EntryId, payload: bytes) -> EntryId:
         words = (fence, DEPLOY, kind, AFTER, str(after), "payload", payload)
@@ -195,8 +195,8 @@ class ShardLog:
         return EntryId.parse(answer(call(self._link, "append", keys, words), self.shard)[1])
 
     def _decisions(self, key: str, newer_than: EntryId) -> list[Decision]:
-        with translation():
-            found = self._link.client.xrange(key, f"({newer_than}", "+")
+        with self._link.at(self._ticks) as client:
+            found = client.xrange(key, f"({newer_than}", "+")
         return [_decision(entry, fields) for entry, fields in found]
 
     def _ahead(self, key: str, cursor: EntryId) -> list[EntryId]:
@@ -217,8 +217,8 @@ class ShardLog:
 
     def _groups(self) -> list[str]:
         """Names of the groups on the source stream, ours first."""
-        with translation():
-            found = lag.groups(self._link.client, self._ticks)
+        with self._link.at(self._ticks) as client:
+            found = lag.groups(client, self._ticks)
         return [self._keys.group, *(name for name in found if name != self._keys.group)]
 
     def _call(self, function: str, keys: list[str], *words: Any) -> list[str]:
@@ -237,10 +237,11 @@ def call(link: Link, function: str, keys: list[str], words: tuple[Any, ...]) -> 
     name = link.library.name(function)
     for last_try in (False, True):
         try:
-            reply: bytes = link.client.fcall(name, len(keys), *keys, *words)
-        except SERVER_ERRORS as error:
+            with link.at(keys[0]) as client:
+                reply: bytes = client.fcall(name, len(keys), *keys, *words)
+        except Unavailable as error:
             if MISSING not in str(error) or last_try:
-                raise translated(error) from error
+                raise
             link.load_functions()
         else:
             return reply

@@ -9,8 +9,8 @@ import re
 from decimal import Context, Decimal
 
 import numpy as np
-from numba import njit
 
+from streams.compiled import njit
 from streams.errors import Malformed
 
 NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")

@@ -9,8 +9,8 @@ import math
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from streams.compiled import njit
 from streams.numbers import FIRST_NS, LAST_NS, NOT_SURE_NS, read_float, read_time
 from streams.records import CLOCK_SLOT
 from streams.symbols import PAD, find_slot, hash_bytes, word

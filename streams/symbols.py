@@ -5,8 +5,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import orjson
-from numba import njit
 
+from streams.compiled import njit
 from streams.errors import Malformed
 from streams.numbers import shown
 from streams.records import Bytes, Ints, Words

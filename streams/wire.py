@@ -151,7 +151,7 @@ class Wire:
             read_at = time.monotonic()
             batches, _ = self._look((), cursors, count, lost, away)
         self._rest(away)
-        if away.keys() >= asked:
+        if away and away.keys() >= asked:
             raise next(iter(away.values()))
         kept = {shard: got for shard, got in batches.items() if shard not in lost}
         return Exchange(kept, lost, repeated, waited_s, settled_at, read_at, away)
@@ -332,7 +332,8 @@ class Wire:
         """One key that is no stream fails the read of all: say which, so that the rest goes on."""
         for shard in cursors:
             key = self._keys.ticks(shard)
-            seen: Any = self._link.client.type(key)
+            with self._link.at(key) as client:
+                seen = client.type(key)
             if seen not in (b"stream", b"none"):
                 lost[shard] = Refused(f"shard {shard}: {key} is a {seen.decode()}, not a stream")
 

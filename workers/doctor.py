@@ -35,7 +35,8 @@ class Finding(NamedTuple):
 def examine_setup(link: Link, settings: Settings) -> Iterator[Finding]:
     """Look at the server and at every shard of the fleet."""
     with translation():
-        yield from _server(link.client)
+        for server in link.servers():
+            yield from _server(server)
         yield from _shards(link, settings)
 
 
