@@ -31,7 +31,7 @@ T0 = 1763823000123456789
 FRAME_ROWS = 1000
 PIPELINE = 1000
 NS = 1e9
-START_S = 0.5
+START_S_MAX = 10.0
 
 
 def rows(count: int) -> list[tuple[str, float, float, int, str]]:
@@ -76,7 +76,20 @@ class Bench:
             stdout=subprocess.DEVNULL,
         )
         self.url = f"redis://127.0.0.1:{port}/0"
-        time.sleep(START_S)
+        self._await_answer()
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + START_S_MAX
+        with redis.Redis.from_url(self.url) as client:
+            while True:
+                try:
+                    client.ping()
+                except redis.ConnectionError:
+                    if time.monotonic() > deadline or self.process.poll() is not None:
+                        raise
+                    time.sleep(0.01)  # nothing to await: the port opens when the server is up
+                else:
+                    return
 
     def server_ns(self, client: redis.Redis) -> float:
         """CPU time that the server has used so far."""
