@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import redis
+from redis.exceptions import NoPermissionError
 
 from streams import lag
 from streams.arrow import open_frame
@@ -53,6 +54,9 @@ def _all(
     """The replies about each shard whose server answers, its refusals among them."""
     sources = [keys.ticks(shard) for shard in shards]
     replies = link.pipelined(sources, [(command, key, *words) for key in sources])
+    for reply in replies:
+        if isinstance(reply, NoPermissionError):
+            raise translated(reply)
     told = zip(shards, replies, strict=True)
     return {shard: reply for shard, reply in told if not _is_away(reply)}
 

@@ -27,6 +27,7 @@ from streams.functions import LIBRARY, Library, server_error
 CONNECT_S = 3.0
 REPLY_S = 10.0
 REFRESH_S = 0.2
+UNTRUSTED = "certificate verify failed"
 
 
 class Link:
@@ -220,6 +221,8 @@ def translated(error: Exception) -> StreamError:
     """The error of this package that an error of redis-py or of the socket is."""
     if isinstance(error, redis.AuthenticationError):
         return Refused(f"{type(error).__name__}: {error}")
+    if UNTRUSTED in str(error):
+        return Refused(f"{error} (redis.ca_file, or ssl_ca_certs in the URL, names the authority)")
     if isinstance(error, TRANSIENT_ERRORS):
         return Unavailable(f"{type(error).__name__}: {error}")
     return server_error(str(error))

@@ -136,11 +136,10 @@ class Wire:
         deadline = time.monotonic() + block_ms / 1000
         asked = {commit.shard for commit in commits} | cursors.keys()
         now = time.monotonic()
-        away = {
-            shard: error
-            for shard, (until, error) in self._resting.items()
-            if shard in asked and now < until
+        self._resting = {
+            shard: rest for shard, rest in self._resting.items() if now < rest[0] and shard in asked
         }
+        away = {shard: error for shard, (_, error) in self._resting.items()}
         lost: dict[str, StreamError] = {}
         batches, repeated = self._look(commits, cursors, count, lost, away)
         settled_at = read_at = time.monotonic()
@@ -158,13 +157,9 @@ class Wire:
 
     def _rest(self, away: Mapping[str, Unavailable]) -> None:
         """Leave shards alone for a moment: to ask a server that is gone can take seconds."""
-        now = time.monotonic()
-        self._resting = {
-            shard: self._resting[shard]
-            if now < self._resting.get(shard, (0.0,))[0]
-            else (now + REST_S, error)
-            for shard, error in away.items()
-        }
+        until = time.monotonic() + REST_S
+        for shard, error in away.items():
+            self._resting.setdefault(shard, (until, error))
         if away:
             self._link.refresh()
             time.sleep(POLL_S)

@@ -35,6 +35,7 @@ from workers.tracing import Traces
 
 BEATS_PER_LEASE = 10
 BEAT_S_MAX = 0.25
+PAUSE_BEATS_MAX = 3
 POLL_S = 0.01
 GIVE_S_MAX = 2.0  # how long after its release a shard is still said to be on its way
 MS_PER_S = 1_000
@@ -119,7 +120,8 @@ class Ownership:
                 self._heed(bell.wait(beat_s))
                 self._backoff.reset()
             except Unavailable as error:
-                pause_s = self._backoff.next_s()
+                # Not so long that leases end on the servers of a cluster that are there.
+                pause_s = min(self._backoff.next_s(), PAUSE_BEATS_MAX * beat_s)
                 logger.warning("server away", reason=str(error), retry_s=round(pause_s, 3))
                 stop.wait(pause_s)
         self._hand_over_all()
