@@ -120,6 +120,7 @@ def a_fleet_is_whole(servers: Servers, folder: Path) -> None:
         assert '"level": "error"' not in running.log("one") + running.log("two")
 
 
+@pytest.mark.soak
 def test_a_fleet_on_a_cluster_publishes_what_replay_gives(cluster: Cluster, tmp_path: Path) -> None:
     a_fleet_is_whole(cluster, tmp_path)
     keys = [Keys().ticks(shard) for shard in range(SHARDS)]

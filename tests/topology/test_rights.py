@@ -54,6 +54,7 @@ def user(server: Server) -> Iterator[User]:
         client.acl_deluser("worker")
 
 
+@pytest.mark.soak
 def test_the_documented_rights_suffice_for_all_that_a_fleet_does(
     user: User, tmp_path: Path
 ) -> None:
@@ -171,6 +172,7 @@ def secure(tmp_path: Path) -> Iterator[Secure]:
     process.wait()
 
 
+@pytest.mark.soak
 def test_a_fleet_over_tls_publishes_what_replay_gives(secure: Secure, tmp_path: Path) -> None:
     settings = {"redis": {"url": secure.url, "ca_file": str(secure.ca)}, "shards": 2}
     with fleet(secure, tmp_path, {**CONFIG, **settings}) as running:
