@@ -204,8 +204,8 @@ class ShardLog:
         ahead: list[EntryId] = []
         while True:
             bound = f"({ahead[-1]}" if ahead else "+"
-            with translation():
-                found = self._link.client.xrevrange(key, bound, "-", count=DECISIONS)
+            with self._link.at(self._ticks) as client:
+                found = client.xrevrange(key, bound, "-", count=DECISIONS)
             page = [_decision(entry, fields) for entry, fields in found]
             fresh = [one.entry for one in page if one.after > cursor]
             ahead += fresh
