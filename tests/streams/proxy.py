@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from contextlib import suppress
 from typing import Literal
 
 CHUNK = 1 << 20
@@ -82,8 +83,6 @@ def _received(source: socket.socket) -> bytes:
 
 def _hang_up(*sockets: socket.socket) -> None:
     for each in sockets:
-        try:
+        with suppress(OSError):  # the other side may be gone
             each.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            continue
         each.close()
