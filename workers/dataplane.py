@@ -16,7 +16,7 @@ import structlog
 
 from streams import deadletter
 from streams.errors import StreamError, Unavailable
-from streams.records import Batch, Commit, Decided, EntryId, Exchange, Keep, Snapshot
+from streams.records import Batch, Commit, Exchange
 from streams.wire import Wire
 from workers.accounts import Accounts, total
 from workers.backoff import Backoff
@@ -28,14 +28,13 @@ from workers.run import ShardRun
 from workers.scripting.keeper import ScriptKeeper
 from workers.settings import Settings
 from workers.shedder import Shedder
+from workers.snapshots import Snapshots
 from workers.takeover import obey
 
 BLOCK_MS = 50  # how long a read waits for ticks, and so how late a command is heard
 EXPECT_MS = 5  # the same while a shard is on its way here: nobody processes it meanwhile
 IDLE_S = 0.05
 SCRIPTS_MS = 2  # how long a turn waits for scripts at work, while other shards wait for ticks
-TRIM_EVERY_S = 10.0
-SNAPSHOT_ENTRIES = 200_000  # so many entries of replay, about a second of it, make a snapshot due
 READ_SIZE = ReadSize(rows_max=20_000)  # of frames; plain entries are bounded by their number
 WEIGH_S = 0.25  # how often a shard's lag is held against the objective
 LOOK_S = 5.0  # how often the free memory is looked at
@@ -88,6 +87,7 @@ class DataPlane:
         self.accounts = accounts
         self._background = background
         self._keeper = keeper
+        self._snapshots = Snapshots(settings, accounts, background, keeper)
         self._on_gone = on_gone
         self._backoff = Backoff()
         self._away: frozenset[str] = frozenset()
@@ -240,7 +240,7 @@ class DataPlane:
                 return
             self._keeper.tend(run)
             self._weigh(run)
-            self._snapshot_if_due(run)
+            self._snapshots.save_if_due(run)
         if batches:
             run.silence_s = 0.0
             run.work = self._process(run, _up_to_control(batches))
@@ -287,7 +287,7 @@ class DataPlane:
             counts=total(output.counts for output in outputs),
             seq=seq,
             seq_values=seq_values,
-            keeps=self._keeps(run, now_ns // NS_PER_MS),
+            keeps=self._snapshots.keeps(run, now_ns // NS_PER_MS),
         )
         run.control = batches[-1].control
         self.accounts.processed(
@@ -299,17 +299,6 @@ class DataPlane:
             waited_s,
             run.host.take_ran(),
         )
-
-    def _keeps(self, run: ShardRun, now_ms: int) -> Sequence[Keep]:
-        """What bounds the outputs now and then: trimming costs, and need not be exact."""
-        if monotonic() - run.trimmed_at < TRIM_EVERY_S:
-            return ()
-        run.trimmed_at = monotonic()
-        kept = self._settings.retention
-        return [
-            Keep(EntryId(max(now_ms - int(seconds * MS_PER_S), 0), 0), kept.entries_max)
-            for seconds in (kept.signals_s, kept.values_s, kept.deadletters_s)
-        ]
 
     def _tick_clock(self, run: ShardRun) -> None:
         """Close by a clock entry what no tick closes."""
@@ -325,30 +314,6 @@ class DataPlane:
             run.clock_ns = clock_ns
             self.accounts.metrics.clocks.inc()
 
-    def _snapshot_if_due(self, run: ShardRun) -> None:
-        """Hand a capsule to the background: the copy is ours, the upload is not."""
-        worker = self._settings.worker
-        news = run.state.entries - run.snapshot_entries
-        old = monotonic() - run.snapshot_at > worker.snapshot_s
-        if run.uploading or not news or not (old or news >= SNAPSHOT_ENTRIES):
-            return
-        if not self._keeper.collected(run):
-            return
-        run.snapshot_at, run.snapshot_entries, run.uploading = monotonic(), run.state.entries, True
-        self._background.submit(self._upload, run, run.capsule(), run.decided)
-
-    def _upload(self, run: ShardRun, capsule: Snapshot, decided: Decided) -> None:
-        try:
-            began = monotonic()
-            run.log.save_snapshot(run.lease.fence, capsule)
-            self.accounts.snapshotted(run.shard, capsule, monotonic() - began)
-            retention_ms = int(self._settings.retention.ticks_s * MS_PER_S)
-            run.log.trim(run.lease.fence, retention_ms=retention_ms, decided=decided)
-        except StreamError as error:
-            logger.warning("snapshot not saved", shard=run.shard, reason=str(error))
-        finally:
-            run.uploading = False
-
     def _switch(self, run: ShardRun) -> None:
         """Let the deployment that ended the last batch take effect, without holding others up."""
         del self._runs[run.shard]
@@ -359,8 +324,7 @@ class DataPlane:
             assert run.control is not None
             obey(run, run.control, self._settings.worker, self._keeper.bench)
             run.host.prepare(run.state.scripts, run.state.symbols.names)
-            if self._keeper.collected(run):
-                run.log.save_snapshot(run.lease.fence, run.capsule())
+            self._snapshots.save(run)
         except Exception as error:
             logger.exception("deployment failed", shard=run.shard)
             self._keeper.forget(run)
@@ -373,8 +337,7 @@ class DataPlane:
     def _leave(self, run: ShardRun) -> None:
         """Snapshot and release at a batch boundary."""
         stopped = monotonic()
-        if self._keeper.collected(run):
-            run.log.save_snapshot(run.lease.fence, run.capsule())
+        self._snapshots.save(run)
         self._forget(run)
         run.log.release(run.lease.fence, successor=run.successor or "", reserve_ms=RESERVE_MS)
         self.accounts.released(run.shard)
