@@ -53,7 +53,8 @@ def main() -> None:
         bench.throughput(plain=30_000 if quick else 300_000, framed=300_000 if quick else 4_000_000)
         for rate in (10_000, 50_000):
             bench.latency(rate, LATENCY_S / (3 if quick else 1))
-        bench.takeover()
+        for conductor in (False, True):
+            bench.takeover(conductor)
         bench.start()
 
 
@@ -122,10 +123,10 @@ class Bench:
             about = f"latency at {rate:,}/s, {name}"
             print(f"{about:44} p50 {p50:7.2f} ms   p99 {p99:7.2f} ms   ({len(seen_ms):,} signals)")
 
-    def takeover(self) -> None:
-        """From kill -9 of the owner to the next commit of its shards, under flow."""
+    def takeover(self, conductor: bool) -> None:
+        """From kill -9 of an owner to the next commit of its shards, under flow."""
         self._empty()
-        with self._worker(ECHO, "first"):
+        with self._worker(ECHO, "first") as first:
             await_true(self._owned, "an owner of every shard")
             with (
                 process_of(push_paced, self.server.url, 2_000, 60.0),
@@ -133,15 +134,18 @@ class Bench:
             ):
                 await_true(lambda: len(self._owners()) == 2, "two owners")
                 time.sleep(2.0)  # a steady flow, and snapshots
-                lost = [n for n in range(SHARDS) if self._owner(n) == "second"]
-                second.kill()
+                conducts = (self.client.get("fleet:conductor") or b"").decode()
+                name = next(n for n in ("first", "second") if (n == conducts) == conductor)
+                lost = [n for n in range(SHARDS) if self._owner(n) == name]
+                {"first": first, "second": second}[name].kill()
                 killed = time.perf_counter()
                 before = {n: self._entries(n) for n in lost}
                 moved = await_true(
                     lambda: all(self._entries(n) > before[n] for n in lost), "take-over"
                 )
-        about = f"take-over after kill -9, lease {LEASE_MS} ms"
-        print(f"{about:44} {moved - killed:7.2f} s")
+        who = "the conductor" if conductor else "a worker"
+        about = f"take-over after kill -9 of {who}, lease {LEASE_MS} ms"
+        print(f"{about:54} {moved - killed:7.2f} s")
 
     def start(self) -> None:
         """From the start of a worker process to its first commit, kernels on disk."""
