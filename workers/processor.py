@@ -7,6 +7,7 @@ batches gives the same entries in the same order.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,17 @@ class PlanRows:
     silent: bool = False  # suspended: only its scripts hear of it
 
 
+class About(NamedTuple):
+    """What a signal is about: with its ordinal, all that its id is made of."""
+
+    source: str
+    name: str
+    symbol: str
+    timeframe: str
+    ts: int
+    status: str
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A batch whose bars and values are there, while its scripts are still at work."""
@@ -83,11 +95,73 @@ class Begun:
             at = part.rows.row[row]
             cause = int(at if kept is None else kept[at])
             if isinstance(part, ScriptRows):
-                _publish_said(part, row, batch, cause, state, self.now_ns, output)
+                self._say(part, row, cause)
             else:
-                _publish(part, row, batch, cause, state, self.now_ns, output)
+                self._tell(part, row, cause)
         state.move(batch, self.ticks_ns)
         return output
+
+    def _tell(self, part: PlanRows, row: int, cause: int) -> None:
+        """Publish one row of a plan: its values, and the rules that speak on it."""
+        state, plan, rows = self.state, part.program, part.rows
+        slot, ts = int(rows.slot[row]), int(rows.ts[row])
+        symbol = state.symbols.names[slot]
+        if plan.values:
+            state.value_seq += 1
+            status = FINAL if rows.final[row] else FORMING
+            self.output.values.append(
+                values_fields(
+                    (symbol, plan.feed.timeframe, str(ts), STATUS[status], plan.source),
+                    state.value_seq,
+                    as_json({name: part.columns[name][row] for name in plan.values}).decode(),
+                    partial=bool(rows.partial[row]),
+                    degraded=state.shedding.mark(plan, slot, status),
+                )
+            )
+        for rule in plan.rules:
+            said, ordinal = part.spoken.get(rule.name, NOTHING)
+            if said and said[row]:
+                about = About(
+                    plan.source, rule.name, symbol, plan.feed.timeframe, ts, STATUS[said[row]]
+                )
+                self._signal(
+                    about,
+                    ordinal[row],
+                    cause,
+                    value=_value(rule, part, row, said[row]),
+                    # A bar's own event is its close, whichever tick or clock told of it.
+                    ts_event=ts if rows.final[row] else int(self.batch.ts[cause]),
+                    valid_until=ts + rule.valid_for_ns if rule.valid_for_ns else None,
+                    degraded=state.shedding.mark(plan, slot, said[row]),
+                )
+
+    def _say(self, part: ScriptRows, row: int, cause: int) -> None:
+        """Publish what a script said about one row."""
+        slot, ts = int(part.rows.slot[row]), int(part.rows.ts[row])
+        symbol, source = self.state.symbols.names[slot], part.script.deployment.source_name
+        times: dict[str, int] = {}
+        for said in part.said[row]:
+            ordinal = times[said.name] = times.get(said.name, -1) + 1
+            self._signal(
+                About(source, said.name, symbol, part.timeframe, ts, STATUS[FINAL]),
+                ordinal,
+                cause,
+                value={**said.fields, "value": said.value} if said.fields else said.value,
+                ts_event=ts,
+                degraded=self.state.shedding.mark_said(slot, anew=part.script.anew),
+            )
+
+    def _signal(self, about: About, ordinal: int, cause: int, **more: Any) -> None:
+        """Append a signal, with the next number of its stream."""
+        self.state.signal_seq += 1
+        signal = Signal(
+            id=signal_id(**about._asdict(), ordinal=ordinal),
+            **about._asdict(),
+            entry=EntryId(int(self.batch.entry_ms[cause]), int(self.batch.entry_seq[cause])),
+            ts_publish=self.now_ns,
+            **more,
+        )
+        self.output.signals.append(signal.encode(self.state.signal_seq))
 
 
 def advance(
@@ -214,92 +288,6 @@ def _in_log_order(
     order = np.lexsort((row, place, cause))
     for at in order[~history.covers(slot, close)[order]].tolist():
         yield run[part[at]], int(row[at])
-
-
-def _publish(
-    part: PlanRows,
-    row: int,
-    batch: Batch,
-    cause: int,
-    state: ShardState,
-    now_ns: int,
-    output: Output,
-) -> None:
-    """Append the entries of one plan's row to `output`, each with the next number of its stream."""
-    plan, rows = part.program, part.rows
-    symbol, ts = state.symbols.names[rows.slot[row]], int(rows.ts[row])
-    if plan.values:
-        state.value_seq += 1
-        status = FINAL if rows.final[row] else FORMING
-        output.values.append(
-            values_fields(
-                (symbol, plan.feed.timeframe, str(ts), STATUS[status], plan.source),
-                state.value_seq,
-                as_json({name: part.columns[name][row] for name in plan.values}).decode(),
-                partial=bool(rows.partial[row]),
-                degraded=state.shedding.mark(plan, int(rows.slot[row]), status),
-            )
-        )
-    for rule in plan.rules:
-        said, ordinal = part.spoken.get(rule.name, NOTHING)
-        if not said or not said[row]:
-            continue
-        state.signal_seq += 1
-        about = {
-            "source": plan.source,
-            "name": rule.name,
-            "symbol": symbol,
-            "timeframe": plan.feed.timeframe,
-            "ts": ts,
-            "status": STATUS[said[row]],
-        }
-        signal = Signal(
-            id=signal_id(**about, ordinal=ordinal[row]),
-            **about,
-            value=_value(rule, part, row, said[row]),
-            entry=EntryId(int(batch.entry_ms[cause]), int(batch.entry_seq[cause])),
-            # A bar's own event is its close, whichever tick or clock told of it.
-            ts_event=ts if rows.final[row] else int(batch.ts[cause]),
-            ts_publish=now_ns,
-            valid_until=ts + rule.valid_for_ns if rule.valid_for_ns else None,
-            degraded=state.shedding.mark(plan, int(rows.slot[row]), said[row]),
-        )
-        output.signals.append(signal.encode(state.signal_seq))
-
-
-def _publish_said(
-    part: ScriptRows,
-    row: int,
-    batch: Batch,
-    cause: int,
-    state: ShardState,
-    now_ns: int,
-    output: Output,
-) -> None:
-    """Append what a script said about one row."""
-    symbol, ts = state.symbols.names[part.rows.slot[row]], int(part.rows.ts[row])
-    times: dict[str, int] = {}
-    for said in part.said[row]:
-        ordinal = times[said.name] = times.get(said.name, -1) + 1
-        state.signal_seq += 1
-        about = {
-            "source": part.script.deployment.source_name,
-            "name": said.name,
-            "symbol": symbol,
-            "timeframe": part.timeframe,
-            "ts": ts,
-            "status": "final",
-        }
-        signal = Signal(
-            id=signal_id(**about, ordinal=ordinal),
-            **about,
-            value={**said.fields, "value": said.value} if said.fields else said.value,
-            entry=EntryId(int(batch.entry_ms[cause]), int(batch.entry_seq[cause])),
-            ts_event=ts,
-            ts_publish=now_ns,
-            degraded=state.shedding.mark_said(int(part.rows.slot[row]), anew=part.script.anew),
-        )
-        output.signals.append(signal.encode(state.signal_seq))
 
 
 def _value(rule: Rule, part: PlanRows, row: int, status: int) -> object:
