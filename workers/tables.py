@@ -17,6 +17,8 @@ import pyarrow.parquet as parquet
 from streams.numbers import shown
 from workers.errors import FleetError
 
+pa.enable_signal_handlers(False)  # SIGTERM is ours: Arrow would fail the read that it meets
+
 BLOCK_BYTES = 1 << 20
 LINE_BYTES_MAX = 1 << 20
 PIECE_ROWS = 1 << 16

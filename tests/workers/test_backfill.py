@@ -259,7 +259,7 @@ def test_sigterm_stops_a_backfill_between_two_pushes(running: Fleet, tmp_path: P
     path = write_bars(tmp_path / "long.csv", some_bars(60_000))
     process = running.spawn("backfill", path, "--timeframe", "1m")
     with running.server.client() as client:
-        wait_until(lambda: bool(client.keys("ticks:*")), "it pushes")
+        wait_until(lambda: any(client.xlen(f"ticks:{{{n}}}") for n in range(2)), "it pushes")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
         frames = sum(client.xlen(f"ticks:{{{n}}}") for n in range(2))

@@ -1,6 +1,9 @@
 """Files of ticks and bars: what is read, and how a bad row is named."""
 
 import gzip
+import os
+import signal
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +155,28 @@ def test_a_long_file_comes_in_bounded_chunks_that_lose_no_row(tmp_path):
         assert len(chunks) > 1
         assert max(chunk.ts.size for chunk in chunks) <= BLOCK_BYTES / 10
         assert as_rows(chunks) == list(frame.itertuples(index=False, name=None))
+
+
+def test_a_signal_that_the_program_handles_does_not_fail_a_read(tmp_path):
+    rows = "".join(f"BTC-USD,{NS + n},1.5,1\n" for n in range(200_000))
+    path = write(tmp_path / "long.csv", "symbol,ts,price,size\n" + rows)
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    done = threading.Event()
+
+    def nag() -> None:
+        while not done.wait(0.001):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    nagging = threading.Thread(target=nag)
+    nagging.start()
+    try:
+        assert sum(len(chunk.ts) for chunk in read_ticks([path])) == 200_000
+    finally:
+        done.set()
+        nagging.join()
+        signal.signal(signal.SIGTERM, before)
+    assert told
 
 
 def test_real_trades_are_read_as_pandas_reads_them():
