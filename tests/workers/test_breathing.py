@@ -126,10 +126,14 @@ def test_stealing_evens_out_the_lag_and_a_handover_pauses_for_less_than_a_tenth_
         for name in ("one", "two"):
             running.start(name)
         wait_until(lambda: set(running.owners().values()) == {3}, "three shards each")
+        wait_until(
+            lambda: all(one.get("arrival") == 0 for one in status(running)["shards"]),
+            "that nothing arrives is measured",
+        )
         first = next(n for n, held in enumerate(running.shard_hashes()) if held["owner"] == "one")
         ours = [n for n, held in enumerate(running.shard_hashes()) if held["owner"] == "one"]
         load = Load(running, [s for s in NAMES if crc32(s.encode()) % running.shards in ours])
-        with pushed(load, 15_000, 0.2):
+        with pushed(load, 30_000, 0.2):
             wait_until(lambda: events(running.log("one"), "shard stolen"), "a shard is stolen")
             seen = status(running)
             hot = {one["shard"]: one.get("hot", "") for one in seen["shards"]}
@@ -190,7 +194,7 @@ def test_fleet_up_grows_to_the_load_restarts_the_dead_and_shrinks_without_flappi
 def test_the_ledger_equals_the_replay_while_the_fleet_grows_shrinks_and_things_die(
     server: Server, tmp_path: Path
 ) -> None:
-    config = {**CONFIG, "scaling": {**CONFIG["scaling"], "utilisation": 0.2}}
+    config = {**CONFIG, "scaling": {**CONFIG["scaling"], "utilisation": 0.05}}
     with fleet(server, tmp_path, config) as running, (tmp_path / "up.log").open("wb") as log:
         up = subprocess.Popen(
             [*running.command("up"), "--min", "1", "--max", "3"], stderr=log, stdout=log
