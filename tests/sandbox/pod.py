@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import platform
+import pwd
 import struct
 import sys
 from pathlib import Path
@@ -42,13 +43,14 @@ def check(result: int, what: str) -> None:
 
 
 def read_only_root() -> None:
-    """A private view of the file system, all of it read-only; interpreter under /root kept."""
+    """A private view of the files, all of it read-only; an interpreter in root's home stays."""
     check(LIBC.unshare(CLONE_NEWNS), "unshare")
     check(LIBC.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "private")
     home = os.path.realpath(sys.base_prefix)
-    if home.startswith("/root/"):  # closed to other users: show only the interpreter
+    root_home = pwd.getpwuid(0).pw_dir  # closed to other users: show only the interpreter
+    if Path(home).is_relative_to(root_home):
         check(LIBC.mount(home.encode(), b"/mnt", None, MS_BIND, None), "bind")
-        check(LIBC.mount(b"none", b"/root", b"tmpfs", 0, b"mode=755"), "tmpfs")
+        check(LIBC.mount(b"none", root_home.encode(), b"tmpfs", 0, b"mode=755"), "tmpfs")
         Path(home).mkdir(parents=True)
         check(LIBC.mount(b"/mnt", home.encode(), None, MS_BIND, None), "bind back")
     check(LIBC.mount(b"none", b"/dev/shm", b"tmpfs", 0, b"size=64m,mode=1777"), "shm")

@@ -10,7 +10,7 @@ import pytest
 from streams.producer import frame_of
 from tests.conftest import Server
 from tests.workers.fleet import Fleet, fleet, wait_until
-from tests.workers.test_scripts import CONFIG, COUNTER, await_status, publish, said
+from tests.workers.scripted import CONFIG, COUNTER, await_status, publish, said
 
 NOON_NS = 1_763_812_800_000_000_000
 SECOND_NS = 1_000_000_000

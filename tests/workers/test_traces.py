@@ -18,8 +18,8 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from streams.errors import Fenced
 from tests.conftest import Server, free_port
 from tests.workers.fleet import fleet, wait_until
-from tests.workers.test_scripts import CONFIG as SCRIPTS
-from tests.workers.test_scripts import COUNTER, await_status, put
+from tests.workers.scripted import CONFIG as SCRIPTS
+from tests.workers.scripted import COUNTER, await_status, put
 from workers.accounts import Accounts
 from workers.metrics import Metrics
 from workers.settings import SettingsError, TelemetrySettings, load_settings
