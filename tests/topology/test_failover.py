@@ -61,6 +61,7 @@ def test_the_other_shards_go_on_while_a_primary_of_a_cluster_is_replaced(tmp_pat
         running.await_caught_up()
         victim = cluster.primaries[0]
         gone = shards_of(cluster, victim.port)
+        assert cluster.owner(Keys().script_revisions) is victim
         assert 0 < len(gone) < SHARDS
         wait_until(lambda: offset_of(victim) == acknowledged(victim), "the replica has it all")
         victim.kill()
@@ -74,6 +75,8 @@ def test_the_other_shards_go_on_while_a_primary_of_a_cluster_is_replaced(tmp_pat
         assert_published_once(running, tmp_path, ticks(0, 10))
         assert "crashed" not in running.log("one") + running.log("two")
         assert '"event": "shards away"' in running.log("one") + running.log("two")
+        for name in running.workers:  # the revisions of scripts were on the server that is gone
+            assert running.log(name).count("scripts not followed") == 1
 
 
 def push_to_the_living(cluster: Cluster, rows: list[Tick]) -> None:

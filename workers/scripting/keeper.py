@@ -73,12 +73,19 @@ class ScriptKeeper:
 
     def run(self, stop: Event) -> None:
         """Follow the registry until `stop`, and write what the other thread has to say."""
+        followed = True
         while not stop.is_set():
             try:
                 self._look()
                 self._flush()
             except Unavailable as error:
-                logger.warning("scripts not followed", reason=str(error))
+                if followed:
+                    logger.warning("scripts not followed", reason=str(error))
+                followed = False
+            else:
+                if not followed:
+                    logger.info("scripts followed again")
+                followed = True
             stop.wait(self._settings.scripts.poll_s)
 
     def _look(self) -> None:
