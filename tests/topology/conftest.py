@@ -14,7 +14,7 @@ def _kernels() -> None:
     warm()
 
 
-@pytest.fixture(scope="module", params=["valkey", pytest.param("redis7", marks=pytest.mark.soak)])
+@pytest.fixture(scope="module", params=["valkey", "redis7"])
 def cluster_process(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:

@@ -24,6 +24,8 @@ READY_S_MAX = 30.0
 NODE_TIMEOUT_MS = 1_000
 DOWN_AFTER_MS = 1_000
 SERVICE = "market"
+NODE_ENTRIES = 10  # of a stream, which is trimmed by whole nodes
+COMMON = ("--save", "", "--io-threads", "1", "--stream-node-max-entries", str(NODE_ENTRIES))
 
 
 def binary(kind: str) -> str:
@@ -65,9 +67,7 @@ class Node:
     def start(self) -> None:
         command = [self.path, "--port", str(self.port), "--bind", HOST, "--dir", str(self.folder)]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                tied([*command, "--save", "", "--io-threads", "1", *self.options]), stdout=log
-            )
+            self.process = subprocess.Popen(tied([*command, *COMMON, *self.options]), stdout=log)
 
     def call(self, *words: Any) -> Any:
         """The reply to one command."""
@@ -84,11 +84,18 @@ class Node:
         self.process.wait()
 
 
+def option(node: Node, name: str) -> str:
+    """What a server was started with."""
+    return node.options[node.options.index(name) + 1]
+
+
 class Cluster:
     """Primaries that share the slots, and replicas of some of them."""
 
-    def __init__(self, kind: str, folder: Path, *, replicas: int = 0) -> None:
-        path, self.folder = binary(kind), folder
+    def __init__(
+        self, kind: str, folder: Path, *, replicas: int = 0, tls: Sequence[str] = ()
+    ) -> None:
+        path, self.folder, self._tls = binary(kind), folder, tls
         self.primaries = [self._node(path, f"p{n}") for n in range(3)]
         self.replicas = [self._node(path, f"r{n}") for n in range(replicas)]
         self.nodes = [*self.primaries, *self.replicas]
@@ -100,6 +107,9 @@ class Cluster:
 
     @property
     def url(self) -> str:
+        if self._tls:
+            ports = [option(node, "--tls-port") for node in self.primaries]
+            return "rediss+cluster://" + ",".join(f"{HOST}:{port}" for port in ports)
         return "redis+cluster://" + ",".join(node.name for node in self.primaries)
 
     def client(self, *, decode_responses: bool = True) -> Any:
@@ -134,6 +144,8 @@ class Cluster:
         options = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
         options += ["--cluster-node-timeout", str(NODE_TIMEOUT_MS)]
         options += ["--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0"]
+        if self._tls:  # beside the plain port, which is for the tests alone
+            options += [*self._tls, "--tls-cluster", "yes", "--tls-port", str(free_port())]
         return Node(path, self.folder / name, options)
 
     def _join(self) -> None:
@@ -145,8 +157,7 @@ class Cluster:
             node.call("CLUSTER SET-CONFIG-EPOCH", n + 1)
         hub = self.primaries[0]
         for node in self.nodes[1:]:
-            bus = node.options[node.options.index("--cluster-port") + 1]
-            hub.call("CLUSTER MEET", HOST, node.port, bus)
+            hub.call("CLUSTER MEET", HOST, node.port, option(node, "--cluster-port"))
         wait_for(self._is_whole, "all servers of the cluster know each other")
         for primary, replica in zip(self.primaries, self.replicas, strict=False):
             replica.call("CLUSTER REPLICATE", primary.call("CLUSTER MYID"))

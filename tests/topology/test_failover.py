@@ -141,6 +141,7 @@ def test_what_the_replica_lacked_is_published_again_with_the_same_ids(
         assert "the cursor is at" in running.log("one")
 
 
+@pytest.mark.soak
 def test_a_slot_that_moves_takes_its_shard_along(cluster: Cluster, tmp_path: Path) -> None:
     with fleet(cluster, tmp_path, CONFIG) as running:
         running.start("one")

@@ -5,14 +5,18 @@ from pathlib import Path
 
 import orjson
 import pytest
+import yaml
 
-from streams.keys import Keys
+from streams.keys import Keys, shard_of
 from streams.producer import TickProducer
 from streams.reader import Gap, SignalReader, ValuesReader
-from tests.topology.market import CONFIG, SHARDS, SYMBOLS, ticks, write
-from tests.topology.servers import Cluster, Sentinels, killed
+from tests.topology.market import CONFIG, NOON_NS, SECOND_NS, SHARDS, SYMBOLS, ticks, write
+from tests.topology.servers import NODE_ENTRIES, Cluster, Sentinels, killed
 from tests.workers.fleet import Fleet, Servers, fleet, same_content, wait_until
+from tests.workers.test_breathing import CONFIG as BUSY
+from tests.workers.test_breathing import NAMES, Load, events
 
+BURST = 500_000  # ticks: seconds of work
 COUNTER = """
 def init():
     return {"n": 0}
@@ -47,6 +51,8 @@ def a_day(running: Fleet, folder: Path) -> None:
     running.await_caught_up()
     running.start("two")
     wait_until(lambda: running.owners()["two"] >= SHARDS // 4, "the second has its share")
+    handed = [taken["previous"] for taken in events(running.log("two"), "shard taken")]
+    assert "two" in handed, handed  # and none of them waited for a lease to end
     running.push(ticks(10, 10))
     running.await_caught_up()
     wait_until(lambda: len(snapshots(running)) == SHARDS, "every shard has a snapshot")
@@ -110,14 +116,62 @@ def assert_scripts_come_and_go(running: Fleet) -> None:
     running.assert_no_holes()
 
 
+def assert_history_warms(running: Fleet, folder: Path) -> None:
+    """History of new instruments is not published, and what follows rests on it."""
+    rows = [(f"W{symbol}", price, ts) for symbol, price, ts in ticks(0, 12)]
+    from_ns = NOON_NS + 10 * SECOND_NS
+    before = len(running.published("values"))
+    past = write(folder / "past.csv", (row for row in rows if row[2] < from_ns))
+    done = running.run("backfill", past)
+    assert done.returncode == 0, done.stderr
+    running.await_caught_up()
+    assert len(running.published("values")) == before
+    running.push(row for row in rows if row[2] >= from_ns)
+    running.await_caught_up()
+    expected = running.replayed([write(folder / "warm.csv", rows)])
+    for kind in ("values", "signals"):
+        published = [one for one in running.published(kind) if one["symbol"].startswith("W")]
+        wanted = [one for one in expected[kind] if one["ts"] >= from_ns]
+        assert wanted
+        assert same_content(published) == same_content(wanted), kind
+
+
+def assert_bounded(running: Fleet) -> None:
+    """What is older than the retention goes: of the ticks now, of the outputs as settings say."""
+    busy = {shard_of(symbol, SHARDS) for symbol in SYMBOLS}
+    with running.server.client() as client:
+
+        def kept(key: str) -> tuple[int, int]:
+            about = client.xinfo_stream(key)
+            return about["length"], about["entries-added"]
+
+        for n in busy:
+            length, added = kept(Keys().ticks(n))
+            assert length < added, n
+        assert running.stop("two") == 0
+        settings = yaml.safe_load(running.path.read_text())
+        running.path.write_text(yaml.safe_dump({**settings, "retention": {"entries_max": 10}}))
+        running.start("three")
+        wait_until(lambda: set(running.owners()) == {"three"}, "a worker that keeps little")
+        running.push(ticks(40, 2))
+        running.await_caught_up()
+        for n in busy:
+            length, added = kept(Keys().values(n))
+            assert length < 10 + 2 * NODE_ENTRIES < added, n
+
+
 def a_fleet_is_whole(servers: Servers, folder: Path) -> None:
-    with fleet(servers, folder, CONFIG) as running:
+    with fleet(servers, folder, {**CONFIG, "retention": {"ticks_s": 1}}) as running:
         a_day(running, folder)
         assert_equal_to_replay(running, folder)
         assert_readable(running)
+        assert_history_warms(running, folder)
         assert_scripts_come_and_go(running)
-        assert running.stop("two") == 0
-        assert '"level": "error"' not in running.log("one") + running.log("two")
+        tested = running.run("selftest")
+        assert tested.returncode == 0, tested.stdout + tested.stderr
+        assert_bounded(running)
+        assert running.stop("three") == 0
+        assert '"level": "error"' not in "".join(map(running.log, running.workers))
 
 
 @pytest.mark.soak
@@ -132,3 +186,33 @@ def test_a_fleet_on_a_cluster_publishes_what_replay_gives(cluster: Cluster, tmp_
 def test_a_fleet_behind_sentinels_publishes_what_replay_gives(kind: str, tmp_path: Path) -> None:
     with killed(Sentinels(kind, tmp_path / "servers")) as servers:
         a_fleet_is_whole(servers, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(200)
+def test_an_idle_worker_takes_a_shard_of_one_that_is_behind_on_a_cluster(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    # A mean of arrivals that a burst hardly moves: placement stays calm, the backlog does not.
+    balance = {**BUSY["balance"], "behind_s": 0.5, "room_s": 0.3}
+    busy = {**BUSY, "scaling": {"half_life_s": 60.0}, "balance": balance}
+    with fleet(cluster, tmp_path, busy) as running:
+
+        def measured(name: str) -> bool:
+            told = events(running.log(name), "workers required")
+            return any("arrivals" in event["reason"] for event in told)
+
+        for name in ("one", "two"):
+            running.start(name)
+        wait_until(lambda: any(map(measured, ("one", "two"))), "the mean has a beginning")
+        wait_until(lambda: set(running.owners().values()) == {3}, "three shards each")
+        ours = [n for n, held in enumerate(running.shard_hashes()) if held["owner"] == "one"]
+        load = Load(running, [name for name in NAMES if shard_of(name, running.shards) in ours])
+        load.push(BURST)
+        wait_until(lambda: events(running.log("one"), "shard stolen"), "a shard is stolen")
+        running.await_caught_up(90)
+        stolen = {event["shard"] for event in events(running.log("one"), "shard stolen")}
+        taken = {event["shard"]: event for event in events(running.log("two"), "shard taken")}
+        assert {taken[shard]["previous"] for shard in stolen} == {"two"}  # handed to it
+        running.assert_no_holes()
+        assert running.counts()["applied"] == len(load.rows)

@@ -3,7 +3,8 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,57 +14,97 @@ import redis
 
 from streams.connection import connect, no_retry
 from streams.errors import Refused
+from streams.keys import Keys
 from tests.conftest import REPOSITORY, Server, free_port
 from tests.topology.market import CONFIG, ticks, write
-from tests.topology.servers import HOST, binary, wait_for
-from tests.workers.fleet import Fleet, fleet, same_content, wait_until
+from tests.topology.servers import HOST, Cluster, binary, killed, wait_for
+from tests.workers.fleet import Fleet, Servers, fleet, same_content, wait_until
 from workers.tied import tied
 
+WIRE = (REPOSITORY / "docs" / "wire.md").read_text()
 PASSWORD = "p@ss/word:1"  # such as a URL must quote
 COUNTER = "def on_bar(bar, state):\n    log(bar.close)\n    signal('n', bar.close)\n"
 
 
 @dataclass(frozen=True)
 class User:
-    """A server as one of its users sees it."""
+    """A server, or a cluster, as one of its users sees it."""
 
-    server: Server
+    server: Servers
     url: str
+    nodes: tuple[Any, ...]  # a client of each server, which may do all
 
-    def client(self, *, decode_responses: bool = True) -> redis.Redis:
+    @classmethod
+    @contextmanager
+    def of(cls, server: Servers, ports: Sequence[int], more: str) -> Iterator["User"]:
+        """The user of the documents, with the rights that they name for `fleet selftest`."""
+        nodes = tuple(redis.Redis(port=port, decode_responses=True) for port in ports)
+        names = "~selftest-* &selftest-*"
+        words = f"worker reset on >{PASSWORD} {' '.join(documented())} {names} {more}".split()
+        for node in nodes:
+            node.execute_command("ACL SETUSER", *words)
+            node.execute_command("ACL LOG RESET")
+        yield cls(server, server.url.replace("://", "://worker@"), nodes)
+        for node in nodes:
+            node.acl_deluser("worker")
+            node.close()
+
+    def client(self, *, decode_responses: bool = True) -> Any:
         return self.server.client(decode_responses=decode_responses)
+
+    def settings(self, **more: Any) -> dict[str, Any]:
+        return {
+            **CONFIG,
+            "redis": {"url": self.url, "username": "worker", "password": PASSWORD},
+            **more,
+        }
+
+    def denied(self) -> list[tuple[str, str]]:
+        """What the servers refused: why, and which command or key."""
+        logs = [entry for node in self.nodes for entry in node.execute_command("ACL LOG")]
+        return [(entry["reason"], entry["object"]) for entry in logs]
 
 
 def documented() -> tuple[str, str]:
     """Commands and keys of the line that the documents give."""
-    text = (REPOSITORY / "docs" / "wire.md").read_text()
-    rights = re.search(r"ACL user needs `(.*?)` and its keys \(`(.*?)`\)", text)
+    rights = re.search(r"ACL user needs `(.*?)` and its keys \(`(.*?)`\)", WIRE)
     assert rights
     return rights[1], rights[2]
 
 
+def documented_of_a_cluster() -> str:
+    rights = re.search(r"in a cluster `(.*?)` too", WIRE)
+    assert rights
+    return rights[1]
+
+
 @pytest.fixture
 def user(server: Server) -> Iterator[User]:
-    """The user of the documents, and the rights that they name for `fleet selftest`."""
-    with server.client() as client:
-        more = "~selftest-* &selftest-*"
-        words = f"worker reset on >{PASSWORD} {' '.join(documented())} {more}".split()
-        client.execute_command("ACL SETUSER", *words)
-        client.execute_command("ACL LOG RESET")
-        yield User(server, f"redis://worker@{HOST}:{server.port}/0")
-        client.acl_deluser("worker")
+    with User.of(server, [server.port], "") as found:
+        yield found
 
 
 @pytest.mark.soak
 def test_the_documented_rights_suffice_for_all_that_a_fleet_does(
     user: User, tmp_path: Path
 ) -> None:
-    secret = {"redis": {"url": user.url, "username": "worker", "password": PASSWORD}}
-    with fleet(user, tmp_path, {**CONFIG, **secret, "shards": 2}) as running:
+    do_all(user, tmp_path)
+
+
+@pytest.mark.soak
+def test_the_documented_rights_suffice_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    ports = [node.port for node in cluster.primaries]
+    with User.of(cluster, ports, documented_of_a_cluster()) as user:
+        do_all(user, tmp_path)
+
+
+def do_all(user: User, tmp_path: Path) -> None:
+    """Everything that a fleet does, and no server has refused any of it."""
+    with fleet(user, tmp_path, user.settings(shards=2)) as running:
         running.start("one")
         wait_until(lambda: set(running.owners()) == {"one"}, "the worker owns all")
-        file = write(tmp_path / "ticks.csv", ticks(0, 20))
-        done(running, "feed", file)
+        done(running, "backfill", write(tmp_path / "past.csv", ticks(0, 10)))
+        done(running, "feed", write(tmp_path / "ticks.csv", ticks(10, 10)))
         running.await_caught_up()
         path = tmp_path / "counter.py"
         path.write_text(COUNTER)
@@ -76,12 +117,15 @@ def test_the_documented_rights_suffice_for_all_that_a_fleet_does(
         for command in ("status", "doctor", "selftest"):
             done(running, command)
         done(running, "top", "--count", "1")
-        wait_until(lambda: "entry" in snapshot(user), "a snapshot is there")
+        with user.client(decode_responses=False) as client:  # the chunks of a snapshot are no text
+            wait_until(lambda: client.hexists(Keys().snapshot(0), "entry"), "a snapshot is there")
         running.await_caught_up()
+        running.start("two")
+        wait_until(lambda: set(running.owners()) == {"one", "two"}, "each has a share")
         assert running.stop("one") == 0
-    with user.client() as client:
-        denied = client.execute_command("ACL LOG")
-        assert [(entry["reason"], entry["object"]) for entry in denied] == []
+        wait_until(lambda: set(running.owners()) == {"two"}, "what is left is taken over")
+        assert running.stop("two") == 0
+    assert user.denied() == []
 
 
 def done(running: Fleet, *arguments: str) -> None:
@@ -89,17 +133,20 @@ def done(running: Fleet, *arguments: str) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def snapshot(user: User) -> dict[str, str]:
-    with redis.Redis(port=user.server.port) as client:  # its chunks are no text
-        return {name.decode(): "" for name in client.hkeys("snapshot:{0}")}
+def test_a_refusal_is_told_as_the_documents_quote_it(user: User, tmp_path: Path) -> None:
+    quoted = re.search(r"What is missing is named: `(.* run the '(.*?)' command)`", WIRE)
+    assert quoted
+    user.nodes[0].execute_command("ACL SETUSER worker", f"-{quoted[2]}")
+    with fleet(user, tmp_path, user.settings(shards=2)) as running:
+        ended = running.run("doctor")
+    assert ended.returncode == 1
+    assert ended.stderr == f"fleet: {quoted[1]}\n"
 
 
 @pytest.mark.parametrize("missing", ["function|load", "xinfo"])
 def test_a_right_that_is_missing_is_named(user: User, tmp_path: Path, missing: str) -> None:
-    with user.client() as client:
-        client.execute_command("ACL SETUSER worker", f"-{missing}")
-    secret = {"redis": {"url": user.url, "username": "worker", "password": PASSWORD}}
-    with fleet(user, tmp_path, {**CONFIG, **secret, "shards": 2}) as running:
+    user.nodes[0].execute_command("ACL SETUSER worker", f"-{missing}")
+    with fleet(user, tmp_path, user.settings(shards=2)) as running:
         running.start("one")
         said = f"no permissions to run the '{missing}"
         wait_until(lambda: said in running.log("one"), "the log names it", 30)
@@ -147,20 +194,25 @@ def certificate(folder: Path, ca: Path) -> tuple[Path, Path]:
     return found, key
 
 
-@pytest.fixture
-def secure(tmp_path: Path) -> Iterator[Secure]:
+def certified(folder: Path) -> tuple[Path, list[str]]:
+    """An authority, and the options of a server whose certificate it signed."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    path, folder = binary("redis7"), tmp_path / "tls"
     folder.mkdir()
-    ca, other = authority(folder, "ours"), authority(folder, "theirs")
+    ca = authority(folder, "ours")
     cert, key = certificate(folder, ca)
+    options = ["--tls-cert-file", str(cert), "--tls-key-file", str(key)]
+    return ca, [*options, "--tls-ca-cert-file", str(ca), "--tls-auth-clients", "no"]
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[Secure]:
+    path, folder = binary("redis7"), tmp_path / "tls"
+    ca, options = certified(folder)
     port = free_port()
     command = [path, "--port", "0", "--tls-port", str(port), "--bind", HOST, "--dir", str(folder)]
-    command += ["--tls-cert-file", str(cert), "--tls-key-file", str(key), "--save", ""]
-    command += ["--tls-ca-cert-file", str(ca), "--tls-auth-clients", "no"]
-    process = subprocess.Popen(tied(command), stdout=subprocess.DEVNULL)
-    served = Secure(port, ca, other)
+    process = subprocess.Popen(tied([*command, "--save", "", *options]), stdout=subprocess.DEVNULL)
+    served = Secure(port, ca, authority(folder, "theirs"))
 
     def answers() -> bool:
         with redis.Redis.from_url(served.url, ssl_ca_certs=str(ca), retry=no_retry()) as client:
@@ -174,8 +226,19 @@ def secure(tmp_path: Path) -> Iterator[Secure]:
 
 @pytest.mark.soak
 def test_a_fleet_over_tls_publishes_what_replay_gives(secure: Secure, tmp_path: Path) -> None:
-    settings = {"redis": {"url": secure.url, "ca_file": str(secure.ca)}, "shards": 2}
-    with fleet(secure, tmp_path, {**CONFIG, **settings}) as running:
+    publishes_what_replay_gives(secure, secure.ca, tmp_path)
+
+
+@pytest.mark.soak
+def test_a_fleet_on_a_cluster_over_tls_publishes_what_replay_gives(tmp_path: Path) -> None:
+    ca, options = certified(tmp_path / "tls")
+    with killed(Cluster("redis7", tmp_path / "servers", tls=options)) as cluster:
+        publishes_what_replay_gives(cluster, ca, tmp_path)
+
+
+def publishes_what_replay_gives(servers: Servers, ca: Path, tmp_path: Path) -> None:
+    settings = {**CONFIG, "redis": {"url": servers.url, "ca_file": str(ca)}}
+    with fleet(servers, tmp_path, settings) as running:
         running.start("one")
         wait_until(lambda: set(running.owners()) == {"one"}, "the worker owns all")
         file = write(tmp_path / "ticks.csv", ticks(0, 20))
