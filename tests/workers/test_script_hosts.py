@@ -2,7 +2,10 @@
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,13 +14,19 @@ from sandbox.crew import Crew
 from sandbox.pool import JailPool
 from sandbox.results import Results
 from sandbox.script import Bars
+from streams.connection import connect
+from streams.keys import Keys
+from tests.conftest import Server
 from tests.sandbox.conftest import make_bars
 from tests.workers.fleet import wait_until
 from workers.errors import FleetError
+from workers.metrics import Metrics
 from workers.scripting.decisions import apply, resumes_ms, verdict
 from workers.scripting.deployment import Deployment
 from workers.scripting.host import ScriptHost
+from workers.scripting.keeper import ScriptKeeper
 from workers.scripting.state import CUT, SPEAKS, Scripts, ScriptState
+from workers.settings import Settings
 
 KEY = b"0123456789abcdef"
 NAMES = ["AAA", "BBB"]
@@ -164,3 +173,25 @@ def test_a_zygote_that_died_costs_the_shard_and_not_the_truth(pool: JailPool) ->
     again = ScriptHost(pool)
     assert counts(shown(again, script)["count"]) == [1, 2]
     again.close()
+
+
+def test_what_is_said_of_scripts_while_the_server_is_away_is_said_when_it_is_back(
+    server: Server,
+) -> None:
+    settings, stop = Settings(scripts={"poll_s": 0.05}), threading.Event()
+    with connect(server.url) as link, ThreadPoolExecutor(1) as threads:
+        keeper = ScriptKeeper(settings, "one", link, Keys(), Metrics(), threads, None)
+        server.kill()
+        keeper.bench.refused("count", "its signature")
+        following = threads.submit(keeper.run, stop)
+        try:
+            time.sleep(0.3)  # a few looks in vain; nothing tells of them
+            server.start()
+            with server.client() as client:
+                wait_until(lambda: client.xlen(Keys().audit) > 0, "the refusal is on record")
+                (refusal,) = (fields for _, fields in client.xrange(Keys().audit))
+                wait_until(lambda: client.xlen(Keys().script_log("count")) > 0, "its author hears")
+            assert (refusal["script"], refusal["reason"]) == ("count", "its signature")
+        finally:
+            stop.set()
+            following.result(timeout=10)

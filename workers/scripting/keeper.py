@@ -1,7 +1,8 @@
 """The worker's part in users' scripts: hears of deployments, judges faults, brings scripts back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from threading import Event
 from time import monotonic, time_ns
@@ -118,14 +119,22 @@ class ScriptKeeper:
         logger.info("script deployment", decision=decision, reason=reason or "", script=script)
 
     def _flush(self) -> None:
-        for script, reason in _drain(self._refusals):
-            self._registry.audit("refused", reason, {"script": script}, by=self._name)
-        lines = _drain(self._lines)
-        if lines:
-            self._registry.tell(lines)
+        """Write what there is to say; what cannot be written now is kept for later."""
+        with _drained(self._refusals) as refusals:
+            while refusals:
+                script, reason = refusals[0]
+                self._registry.audit("refused", reason, {"script": script}, by=self._name)
+                del refusals[0]
+        with _drained(self._lines) as lines:
+            if lines:
+                self._registry.tell(lines)
         status, self._status = self._status, {}
-        if status:
-            self._registry.report(status)
+        try:
+            if status:
+                self._registry.report(status)
+        except Unavailable:
+            self._status = status | self._status
+            raise
 
     def _refused(self, script: str, reason: str) -> None:
         logger.warning("script refused", script=script, reason=reason)
@@ -265,10 +274,16 @@ class ScriptKeeper:
             self._count_quarantined(name, run.shard, False)
 
 
-def _drain[T](queue: SimpleQueue[T]) -> list[T]:
-    items = []
-    while True:
-        try:
+@contextmanager
+def _drained[T](queue: SimpleQueue[T]) -> Iterator[list[T]]:
+    """All that a queue holds; what is left of it goes back if the server is away."""
+    items: list[T] = []
+    with suppress(Empty):
+        while True:
             items.append(queue.get_nowait())
-        except Empty:
-            return items
+    try:
+        yield items
+    except Unavailable:
+        for item in items:
+            queue.put(item)
+        raise
