@@ -3,9 +3,9 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -15,9 +15,11 @@ from sandbox.pool import JailPool
 from sandbox.results import Results
 from sandbox.script import Bars
 from streams.connection import connect
+from streams.errors import Unavailable
 from streams.keys import Keys
 from tests.conftest import Server
 from tests.sandbox.conftest import make_bars
+from tests.streams.proxy import Proxy
 from tests.workers.fleet import wait_until
 from workers.errors import FleetError
 from workers.metrics import Metrics
@@ -175,23 +177,35 @@ def test_a_zygote_that_died_costs_the_shard_and_not_the_truth(pool: JailPool) ->
     again.close()
 
 
-def test_what_is_said_of_scripts_while_the_server_is_away_is_said_when_it_is_back(
+def test_what_is_said_of_scripts_is_said_whichever_call_the_server_does_not_hear(
     server: Server,
 ) -> None:
-    settings, stop = Settings(scripts={"poll_s": 0.05}), threading.Event()
-    with connect(server.url) as link, ThreadPoolExecutor(1) as threads:
+    fatal, fired = 0, True
+    while fired:
+        fatal += 1
+        with server.client() as client:
+            client.flushall()
+        proxy = Proxy(server.port, fatal, "before")
+        try:
+            say_through(proxy.url, server)
+        finally:
+            fired = proxy.fired
+            proxy.close()
+    assert fatal > 2
+
+
+def say_through(url: str, server: Server) -> None:
+    """Have a refusal put on record, and told to its author, over a line that may break once."""
+    settings, stop = Settings(scripts={"poll_s": 0.02}), threading.Event()
+    with suppress(Unavailable), connect(url) as link, ThreadPoolExecutor(1) as threads:
         keeper = ScriptKeeper(settings, "one", link, Keys(), Metrics(), threads, None)
-        server.kill()
         keeper.bench.refused("count", "its signature")
         following = threads.submit(keeper.run, stop)
         try:
-            time.sleep(0.3)  # a few looks in vain; nothing tells of them
-            server.start()
             with server.client() as client:
-                wait_until(lambda: client.xlen(Keys().audit) > 0, "the refusal is on record")
-                (refusal,) = (fields for _, fields in client.xrange(Keys().audit))
-                wait_until(lambda: client.xlen(Keys().script_log("count")) > 0, "its author hears")
-            assert (refusal["script"], refusal["reason"]) == ("count", "its signature")
+                log, audit = Keys().script_log("count"), Keys().audit
+                wait_until(lambda: bool(client.xlen(log) and client.xlen(audit)), "it is said", 10)
+                assert [client.xlen(key) for key in (log, audit)] == [1, 1]
         finally:
             stop.set()
             following.result(timeout=10)
