@@ -102,6 +102,7 @@ def layout(roots: list[Series]) -> tuple[Program, tuple[Section, ...]]:
     sections: list[Section] = []
     coarse = [each for each in walk(roots) if is_coarse(each)]
     cell = program.width
+    # The parameter of this operator is a number of whole seconds; others have texts, too.
     for seconds in sorted({int(each.parameters[0]) for each in coarse}):  # type: ignore[arg-type]
         held = tuple(each for each in coarse if each.parameters[0] == seconds)
         inner = [each.inputs[0] for each in held]

@@ -6,22 +6,26 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from zlib import crc32
 
+import numpy as np
 import orjson
 import redis
 import yaml
 from redis.exceptions import RedisClusterException
 
 from streams.signals import Signal, Values
+from workers.files import TickChunk
 from workers.replay import as_json
 
 FLEET = [sys.executable, "-m", "workers"]
 WAIT_S_MAX = 60.0
+NOON_NS = 1_763_812_800_000_000_000
+SECOND_NS = 1_000_000_000
 # What a run may differ in: where an entry stands in its stream, and when it was written.
 RUN_FIELDS = {"entry", "seq", "ts_publish"}
 
@@ -190,4 +194,17 @@ def same_content(items: Iterable[dict[str, Any]]) -> Counter[bytes]:
             option=orjson.OPT_SORT_KEYS,
         )
         for item in items
+    )
+
+
+def ticks_of(names: Sequence[str], first: int, seconds: int) -> TickChunk:
+    """A tick of each instrument in each of so many seconds after noon."""
+    at_s = np.repeat(np.arange(first, first + seconds), len(names))
+    return TickChunk(
+        symbols=list(names),
+        symbol=np.tile(np.arange(len(names)), seconds),
+        ts=NOON_NS + at_s * SECOND_NS,
+        price=100.0 + (at_s * 7) % 13,
+        size=np.ones(len(at_s)),
+        id=None,
     )

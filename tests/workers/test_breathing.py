@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-import numpy as np
 import orjson
 import pytest
 
 from streams.producer import TickProducer, frame_of
 from tests.conftest import Server
-from tests.workers.fleet import Fleet, fleet, same_content, wait_until
-from workers.files import TickChunk
+from tests.workers.fleet import Fleet, fleet, same_content, ticks_of, wait_until
 
 # Minutes of real load with bounds on time: for `make soak`, on a machine with nothing else to do.
 pytestmark = pytest.mark.soak
@@ -308,7 +306,7 @@ def test_a_producer_that_heeds_the_pressure_never_sees_shedding(
         slowest, ends = 1.0, time.monotonic() + seconds
         async with TickProducer(server.url, shards=1, heeds=heeds) as producer:
             while time.monotonic() < ends and not stop():
-                await producer.send_columns(chunk(second, 50))
+                await producer.send_columns(ticks_of(NAMES, second, 50))
                 second += 50
                 slowest = min(slowest, producer.pace.share if producer.pace else 1.0)
         return slowest
@@ -326,16 +324,3 @@ def test_a_producer_that_heeds_the_pressure_never_sees_shedding(
             assert client.xlen("fleet:ledger") == 0
             asyncio.run(produce(None, 60.0, lambda: client.xlen("shed:{0}") > 0))
             assert client.xlen("shed:{0}") > 0  # the same producer, if it does not listen
-
-
-def chunk(first: int, seconds: int) -> TickChunk:
-    names = NAMES * seconds
-    at_s = np.repeat(np.arange(first, first + seconds), len(NAMES))
-    return TickChunk(
-        symbols=NAMES,
-        symbol=np.tile(np.arange(len(NAMES)), seconds),
-        ts=NOON_NS + at_s * SECOND_NS,
-        price=100.0 + (at_s * 7) % 13,
-        size=np.ones(len(names)),
-        id=None,
-    )

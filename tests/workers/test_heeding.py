@@ -5,16 +5,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from streams.producer import FrameProducer
 from tests.conftest import Server
-from tests.workers.fleet import fleet, wait_until
-from workers.files import TickChunk
+from tests.workers.fleet import fleet, ticks_of, wait_until
 
-NOON_NS = 1_763_812_800_000_000_000
-SECOND_NS = 1_000_000_000
 NAMES = [f"SYM{number}" for number in range(40)]
 VALUES = ["ema(length=9)", "rsi(length=14)", "bbands(length=20)", "macd()", "atr(length=14)"]
 CONFIG: dict[str, Any] = {
@@ -28,18 +24,6 @@ CONFIG: dict[str, Any] = {
 PUSH_S = 8.0
 
 
-def chunk(first: int, seconds: int) -> TickChunk:
-    at_s = np.repeat(np.arange(first, first + seconds), len(NAMES))
-    return TickChunk(
-        symbols=NAMES,
-        symbol=np.tile(np.arange(len(NAMES)), seconds),
-        ts=NOON_NS + at_s * SECOND_NS,
-        price=100.0 + (at_s * 7) % 13,
-        size=np.ones(len(at_s)),
-        id=None,
-    )
-
-
 @pytest.mark.timeout(150)
 def test_a_producer_at_full_speed_sees_no_shedding_if_it_heeds_and_does_if_not(
     server: Server, tmp_path: Path
@@ -51,7 +35,7 @@ def test_a_producer_at_full_speed_sees_no_shedding_if_it_heeds_and_does_if_not(
         rows, ends = 0, time.monotonic() + seconds
         async with FrameProducer(server.url, shards=1, heeds=heeds) as producer:
             while time.monotonic() < ends and not client.exists("shed:{0}"):
-                await producer.send_columns(chunk(second, 500))
+                await producer.send_columns(ticks_of(NAMES, second, 500))
                 second, rows = second + 500, rows + 500 * len(NAMES)
         return rows
 
