@@ -1,5 +1,6 @@
 """The declarative language inside the jail: `ta` records a graph as data and computes nothing."""
 
+import math
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -7,8 +8,10 @@ from typing import Any, Final, NoReturn
 
 from sandbox.errors import BadScript
 from sandbox.vetting import FILENAME
+from sandbox.wire import NAME_CHARS_MAX
 
 PARAMS_MAX: Final = 32
+INTEGER_MAX: Final = 2**53  # larger ones are floats everywhere else, too
 Number = int | float
 
 
@@ -23,6 +26,8 @@ class Graph:
 
     def add(self, kind: str, name: str, arguments: list[Any], named: dict[str, Any]) -> "Node":
         """The node of these parts: a new one, or the equal one that is there."""
+        if len(name) > NAME_CHARS_MAX:
+            raise AttributeError(f"ta has no name of {len(name)} characters")
         parts = [kind, name, arguments, named]
         key = repr(parts)
         if key not in self.known:
@@ -38,10 +43,14 @@ class Graph:
         """A node as its number in an object, a plain value as itself."""
         if type(value) is Node:
             return {"node": value._index}
-        if value is None or type(value) in (int, float, bool, str):
-            return value
         if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
-            return value.item()
+            value = value.item()
+        if value is None or type(value) is bool:
+            return value
+        if type(value) is str:
+            return _short(value, "text")
+        if type(value) in (int, float):
+            return _finite(value)
         raise TypeError(f"ta takes nodes, numbers and text, not a {type(value).__name__[:40]}")
 
 
@@ -128,6 +137,8 @@ class Named:
     def __call__(self, *arguments: Any, **named: Any) -> Node:
         """A node for the call."""
         graph = self._graph
+        if not all(key.isidentifier() for key in named):
+            raise TypeError(f"ta.{self._name} takes parameters by plain names only")
         return graph.add(
             "call", self._name, [graph.encode(_node(item)) for item in arguments],
             {key: graph.encode(_node(item)) for key, item in named.items()},
@@ -166,6 +177,9 @@ class Builder:
             raise ValueError("ta.param() needs a plain name")
         if len(self._graph.params) >= PARAMS_MAX:
             raise ValueError(f"more than {PARAMS_MAX} parameters")
+        for number in (default, min, max):
+            if type(number) not in (int, float) and (number is not None or number is default):
+                raise ValueError(f"param {name} needs plain numbers, not {number!r:.40}")
         value = self._graph.chosen.get(name, default)
         if type(default) is int and type(value) is float and value.is_integer():
             value = int(value)
@@ -175,7 +189,7 @@ class Builder:
         if (low is not None and value < low) or (high is not None and value > high):
             raise ValueError(f"param {name} is {value}, it must be from {low} to {high}")
         self._graph.params[name] = {
-            key: bound
+            key: _finite(bound)
             for key, bound in {"default": default, "value": value, "min": low, "max": high}.items()
             if bound is not None
         }
@@ -196,8 +210,9 @@ def build_graph(
         node = _node(value)
         if type(name) is not str or not name:
             raise BadScript("an output's name must be text")
+        _short(name, "an output's name")
         if type(node) in (int, float, bool):
-            node = graph.add("const", "const", [node], {})
+            node = graph.add("const", "const", [graph.encode(node)], {})
         if type(node) is not Node:
             raise BadScript(f"output {name!r:.70} is a {type(node).__name__}, not a node of ta")
         outputs[name] = node._index
@@ -205,6 +220,19 @@ def build_graph(
     if unknown:
         raise BadScript(f"build() has no parameter {', '.join(sorted(unknown))}")
     return {"nodes": graph.nodes, "outputs": outputs, "params": graph.params}
+
+
+def _finite(value: Number) -> Number:
+    """The number as JSON can carry it."""
+    if not math.isfinite(value):
+        raise ValueError(f"ta takes finite numbers, not {value}")
+    return value if -INTEGER_MAX <= value <= INTEGER_MAX else float(value)
+
+
+def _short(text: str, what: str) -> str:
+    if len(text) > NAME_CHARS_MAX or not text.isprintable():
+        raise ValueError(f"{what} may have {NAME_CHARS_MAX} printable characters, not {text!r:.70}")
+    return text
 
 
 def _line() -> int:

@@ -94,6 +94,18 @@ WRONG = {
     "{}": r"1 to 32 outputs",
     "None": r"is a NoneType, not a node of ta",
     "ta.param('n', 5, min=6)": r"param n is 5, it must be from 6 to None",
+    "ta.close > 1e400": r"ta takes finite numbers, not inf",
+    "ta.ema(ta.close, 10 ** 30)": r"length=1e\+30 is out of bounds",
+    "{'a' * 65: ta.close}": r"an output's name may have 64 printable characters",
+    "{'a' + chr(10): ta.close}": r"an output's name may have 64 printable characters",
+    "{chr(0xd800): ta.close}": r"an output's name may have 64 printable characters",
+    "ta.param('mode', 'fast') and ta.close": r"param mode needs plain numbers, not 'fast'",
+    "ta.param('on', True) and ta.close": r"param on needs plain numbers, not True",
+    "ta.param('n', 5, max='a') and ta.close": r"param n needs plain numbers, not 'a'",
+    "ta.param('n', 1e400) and ta.close": r"ta takes finite numbers, not inf",
+    "ta.rsi(ta.close, 14, on='5m' * 40)": r"text may have 64 printable characters",
+    "ta.rsi(ta.close, **{chr(0xd800): 3})": r"ta.rsi takes parameters by plain names only",
+    "ta." + "q" * 80 + "(ta.close)": r"ta has no name of 80 characters",
 }  # fmt: skip
 
 
