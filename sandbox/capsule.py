@@ -106,7 +106,7 @@ class _Freezer:
 
     def _defaultdict(self, value: Any, path: str, depth: int) -> Any:
         factory = value.default_factory
-        name = None if factory is None else factory.__name__
+        name = None if factory is None else getattr(factory, "__name__", "something else")
         if name is not None and FACTORIES.get(name) is not factory:
             raise BadCapsule(f"state holds a defaultdict of {name} at {path}")
         return {"$": "defaultdict", "f": name, "v": self._pairs(value, path, depth)}

@@ -20,6 +20,7 @@ SECOND_NS: Final = 1_000_000_000
 MINUTE_NS: Final = 60 * SECOND_NS
 STATE_CHECK_BARS: Final = 256  # state is measured at each multiple of this
 STATE_CHECKS_EARLY: Final = (1, 16)  # and at these bars
+INTEGER_BITS_MAX: Final = 63  # of a signal's field: what every reader of JSON can hold
 Prices = tuple[float, float, float, float, float]  # open high low close volume
 VALUE: Final = "value"  # the output of a returned number
 
@@ -74,8 +75,7 @@ class Program:
         if len(fields) > FIELDS_MAX:
             raise ValueError(f"signal() takes at most {FIELDS_MAX} fields")
         for key, item in fields.items():
-            if item is not None and type(item) not in (str, int, float, bool):
-                raise ValueError(f"signal() field {key} must be a number, text, bool or None")
+            _check_field(key, item)
         self.signalled += 1
         if self.signalled > self.limits.signals_per_bar_max:
             self.results.limits.add("signals_per_bar_max")
@@ -83,7 +83,9 @@ class Program:
                 f"more than {self.limits.signals_per_bar_max} signals in one bar"
                 " (limit signals_per_bar_max)"
             )
-        said = {key: plain(item) if type(item) is str else item for key, item in fields.items()}
+        said = {
+            plain(key): plain(item) if type(item) is str else item for key, item in fields.items()
+        }
         number = _number(value)
         self._publish(instrument, plain(name), None if number != number else number, said)
 
@@ -148,6 +150,7 @@ class Program:
         }
         blob = freeze(content, classes)
         if len(blob) > self.limits.state_bytes_max:
+            self.results.limits.add("state_bytes_max")
             raise BadCapsule(
                 f"state takes {len(blob)} bytes (limit state_bytes_max is"
                 f" {self.limits.state_bytes_max})"
@@ -205,7 +208,7 @@ class Program:
                 numbers.append(number)
                 instrument.bars = count = instrument.bars + 1
                 if count % STATE_CHECK_BARS == 0 or count in STATE_CHECKS_EARLY:
-                    self._check_state(slot)
+                    self.save(slot)
             except BaseException as error:  # noqa: BLE001  # whatever a stranger may raise
                 if len(numbers) == row:
                     numbers.append(NAN)
@@ -241,19 +244,22 @@ class Program:
             if not quiet:
                 self._publish(instrument, name, number, {})
 
-    def _check_state(self, slot: int) -> None:
-        try:
-            self.save(slot)
-        except BadCapsule:
-            self.results.limits.add("state_bytes_max")
-            raise
-
     def _failed(self, row: int, error: BaseException) -> None:
         self.results.errors_total += 1
         if isinstance(error, MemoryError):
             self.results.limits.add("memory_bytes_max")
         if len(self.results.errors) < ERRORS_MAX:
             self.results.errors.append([row, script_line(error), error_text(error)])
+
+
+def _check_field(name: str, value: Any) -> None:
+    """A ValueError says what of a signal's field could not be sent."""
+    if not 0 < len(name) <= NAME_CHARS_MAX:
+        raise ValueError(f"signal() field names have 1 to {NAME_CHARS_MAX} characters")
+    if value is not None and type(value) not in (str, int, float, bool):
+        raise ValueError(f"signal() field {name} must be a number, text, bool or None")
+    if type(value) is int and value.bit_length() > INTEGER_BITS_MAX:
+        raise ValueError(f"signal() field {name} has more than {INTEGER_BITS_MAX} bits")
 
 
 def _number(value: Any) -> float:

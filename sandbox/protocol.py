@@ -88,12 +88,13 @@ def read_results(numbers: bytes, blob: bytes, rows: int, limits: Limits) -> Resu
     if len(blob) > limits.output_bytes_max:
         raise violation("more output than output_bytes_max")
     events = _dict(read_json(blob) if blob else {})
+    said_max = limits.signals_per_bar_max + limits.outputs_max
     unknown = set(events) - _PARTS
     if unknown:
         raise violation("an unknown part in the results")
     return Results(
         numbers=column,
-        signals=tuple(_list(events.get("signals"), _signal(rows), rows * 64)),
+        signals=tuple(_list(events.get("signals"), _signal(rows), rows * said_max)),
         outputs=tuple(_list(events.get("outputs"), _output(rows, limits), rows)),
         errors=tuple(_list(events.get("errors"), _failure(rows), ERRORS_MAX)),
         errors_total=_whole(events.get("errors_total", 0), rows),
