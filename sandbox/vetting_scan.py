@@ -34,6 +34,8 @@ def scan(tree: ast.Module) -> Scan:
         _note(result, node)
         result.words.update(_words(node))
         queue.extend((child, depth + 1) for child in ast.iter_child_nodes(node))
+    result.classes -= result.bound  # a name that stands for something else, too
+    result.bound |= result.classes
     result.functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     return result
 
@@ -47,7 +49,6 @@ def _note(result: Scan, node: ast.AST) -> None:
         case ast.FunctionDef(name=name):
             result.bound.add(name)
         case ast.ClassDef(name=name, body=body):
-            result.bound.add(name)
             result.classes.add(name)
             result.attributes.update(_members(body))
         case ast.ExceptHandler(name=str(name)):
