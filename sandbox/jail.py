@@ -33,6 +33,7 @@ TRACEBACK_MS: Final = 15  # what a doomed jail is given to say where it was
 COMPLAINT_BYTES_MAX: Final = 16 * 1024
 MS_NS: Final = 1_000_000
 S_NS: Final = 1_000_000_000
+READY: Final = (b"R", b"D")  # states of a process that would go on if the machine let it
 CPU_TIMES: Final = 2  # of a budget: what no process uses that somebody watches
 
 
@@ -308,7 +309,7 @@ class Jail:
             return False
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as file:  # noqa: PTH123
-                return file.read().rpartition(b")")[2].split()[0] != b"S"
+                return file.read().rpartition(b")")[2].split()[0] in READY
         except OSError:
             return True
 

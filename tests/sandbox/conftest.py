@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def neighbour(pool: JailPool) -> Iterator[Callable[[], None]]:
     source = (
         "def on_bar(bar, state):\n    state['n'] = state.get('n', 0) + 1\n    return state['n']\n"
     )
-    runner = pool.load(Script("neighbour", source))
+    runner = pool.load(Script("neighbour", source, limits=Limits(batch_ms_max=60_000)))
     said = 0
 
     def check() -> None:
@@ -123,3 +124,23 @@ def resident_kib() -> int:
     """This process's memory."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0])
+
+
+def running(pid: int) -> bool:
+    return process_state(pid) not in ("", "Z")
+
+
+def process_state(pid: int) -> str:
+    """Its letter in `ps`, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def await_that(holds: Callable[[], bool], what: str) -> None:
+    """Poll what no event announces: the state of processes that are others' children."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.01)

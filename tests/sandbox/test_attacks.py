@@ -2,25 +2,33 @@
 
 # ruff: noqa: E501  # scripts of strangers, as they are
 
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sandbox.breaker import Breaker
+from sandbox.breaker import PAUSE_NS, Breaker
 from sandbox.limits import MIB, Limits
 from sandbox.pool import JailPool
 from sandbox.results import Results
 from sandbox.script import Script
-from tests.sandbox.conftest import make_bars, resident_kib, together
+from tests.sandbox.conftest import (
+    await_that,
+    make_bars,
+    process_state,
+    resident_kib,
+    running,
+    together,
+)
 
 DEADLINE_MS = 80
 KILL_MS_MAX = 50
+ATTEMPTS = 20  # the machine may be busy: what it cannot do once it has not shown
 Attack = Callable[..., Results]
 
 HUNGRY = {
@@ -44,26 +52,43 @@ HUNGRY = {
 
 @pytest.mark.parametrize("name", HUNGRY)
 def test_an_endless_script_is_killed_soon_after_its_deadline(name: str, attack: Attack) -> None:
-    before_kib, late_ms = resident_kib(), []
-    for _ in range(3):  # the machine may be busy once
+    before_kib, wall_ms = resident_kib(), []
+    for _ in range(ATTEMPTS):
         results = attack(f"def on_bar(bar, state):\n    {HUNGRY[name]}\n", batch_ms_max=DEADLINE_MS)
         assert results.outcome in ("deadline", "forbidden"), results
-        # a script that the machine starved gets its time four times, and not five
-        late_ms.append((results.wall_ns / 1e6 - DEADLINE_MS) % DEADLINE_MS)
-        assert results.wall_ns / 1e6 < 5 * DEADLINE_MS
-        if late_ms[-1] < KILL_MS_MAX:
+        wall_ms.append(results.wall_ns / 1e6)
+        if in_time(wall_ms[-1]):
             break
-    assert min(late_ms) < KILL_MS_MAX, late_ms
+    assert in_time(wall_ms[-1]), wall_ms
     assert resident_kib() - before_kib < 4_096
+
+
+def test_who_stops_himself_gets_no_more_time_than_who_spins(pool: JailPool) -> None:
+    source = "import signal\ndef on_bar(bar, state):\n    signal.raise_signal(signal.SIGSTOP)\n"
+    limits = Limits(batch_ms_max=60_000)
+    runner = pool.load(Script("stopped", source, limits=limits, vetted=False))
+    assert runner.begin(make_bars(1, 1)) is None
+    await_that(lambda: process_state(runner.jail.pid) == "T", "it has stopped itself")
+    assert not runner.jail._starves(10**12)
+    runner.close()
 
 
 def test_the_author_is_told_the_line_and_the_limit(attack: Attack) -> None:
     source = "def helper():\n    while True:\n        pass\ndef on_bar(bar, state):\n    helper()\n"
-    results = attack(source, batch_ms_max=DEADLINE_MS)
+    for _ in range(ATTEMPTS):
+        results = attack(source, batch_ms_max=DEADLINE_MS)
+        if results.traceback:
+            break
     assert results.message == f"took longer than {DEADLINE_MS} ms (limit batch_ms_max)"
     assert results.traceback[0].startswith("line ")
     assert results.traceback[0].endswith("in helper")
     assert results.traceback[1] == "line 5 in on_bar"
+
+
+def in_time(wall_ms: float) -> bool:
+    """Soon after its deadline; a script that the machine starved had it four times, not five."""
+    late_ms = (wall_ms - DEADLINE_MS) % DEADLINE_MS
+    return late_ms < KILL_MS_MAX and DEADLINE_MS <= wall_ms < 5 * DEADLINE_MS
 
 
 GREEDY = {
@@ -224,9 +249,7 @@ def test_a_reply_too_many_is_found_before_the_next_request(pool: JailPool) -> No
     runner = pool.load(Script("twice", source, vetted=False))
     bars = make_bars(1, 1)
     assert runner.run(bars).outcome == "done"  # its own numbers, whoever wrote them
-    deadline = time.monotonic() + 5
-    while not runner.jail._readable(runner.jail.control.fileno()):
-        assert time.monotonic() < deadline
+    await_that(lambda: runner.jail._readable(runner.jail.control.fileno()), "it speaks again")
     assert runner.run(bars).outcome == "protocol"
 
 
@@ -242,10 +265,9 @@ def test_a_jail_killed_between_two_batches_is_a_crash_and_no_lie(pool: JailPool)
 
 
 def test_a_closed_socket_does_not_hang_the_worker(attack: Attack) -> None:
-    start = time.monotonic()
-    results = attack("import os\ndef on_bar(bar, state):\n    os.close(0)\n    while True: pass\n")
-    assert results.outcome == "crashed"
-    assert time.monotonic() - start < 2
+    source = "import os\ndef on_bar(bar, state):\n    os.close(0)\n    while True: pass\n"
+    results = attack(source, batch_ms_max=600_000)
+    assert results.outcome == "crashed"  # and not, after ten minutes, its deadline
 
 
 def test_the_rows_cannot_be_written_by_the_jail(attack: Attack) -> None:
@@ -276,12 +298,14 @@ def test_a_deadline_costs_a_strike_and_the_script_goes_on_where_it_was_saved(
         "def on_bar(bar, state):\n    state['n'] += 1\n"
         "    while bar.close > 1e6:\n        state['n'] += 0\n    return state['n']\n"
     )
-    runner = pool.load(Script("slow", source, limits=Limits(batch_ms_max=DEADLINE_MS)))
+    runner = pool.load(Script("slow", source, limits=Limits(batch_ms_max=10 * DEADLINE_MS)))
     bars, poison = make_bars(3, 1), make_bars(1, 1)
     poison.columns["close"][:] = 2e6
     assert runner.run(bars).numbers.tolist() == [1, 2, 3]
     runner.save()
     assert runner.run(poison).outcome == "deadline"
+    assert runner.breaker.resume_ns == runner.breaker.struck_ns + PAUSE_NS
+    runner.breaker = dataclasses.replace(runner.breaker, resume_ns=2**63)
     assert runner.run(bars).outcome == "refused"  # paused
     runner.breaker = Breaker(strikes=runner.breaker.strikes, struck_ns=runner.breaker.struck_ns)
     results = runner.run(bars)
@@ -308,11 +332,11 @@ def test_the_breaker_pauses_doubles_quarantines_and_is_lifted() -> None:
 
 
 def test_a_slow_script_does_not_hold_up_the_others(pool: JailPool) -> None:
-    limits = Limits(batch_ms_max=DEADLINE_MS)
+    limits, patient = Limits(batch_ms_max=DEADLINE_MS), Limits(batch_ms_max=60_000)
     spin = "def on_bar(bar, state):\n    while bar.close > 0:\n        pass\n"
     quick = "def on_bar(bar, state):\n    return bar.close\n"
     slow = pool.load(Script("slow", spin, limits=limits))
-    others = [pool.load(Script(f"quick{n}", quick, limits=limits)) for n in range(6)]
+    others = [pool.load(Script(f"quick{n}", quick, limits=patient)) for n in range(6)]
     bars = make_bars(20, 2)
     results = together({slow: bars, **dict.fromkeys(others, bars)})
     assert results[slow].outcome == "deadline"
@@ -350,21 +374,10 @@ def test_no_jail_outlives_the_worker_or_the_zygote(victim: str) -> None:
     assert all(running(pid) for pid in jails)
     os.kill(host.pid if victim == "worker" else zygote, signal.SIGKILL)
     wanted = [*jails, zygote] if victim == "worker" else jails
-    deadline = time.monotonic() + 5
-    while any(running(pid) for pid in wanted):
-        assert time.monotonic() < deadline, "a jail outlived its worker"
-        time.sleep(0.01)  # the processes belong to others: there is no event to await
+    await_that(lambda: not any(running(pid) for pid in wanted), "no jail outlives its worker")
     host.kill()
     host.wait()
     host.stdout.close()
-
-
-def running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 def test_a_zygote_that_died_is_replaced_and_what_it_held_is_known_to_be_lost(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.test_attacks import running
+from tests.sandbox.conftest import running
 
 # A spinner and a counter are at work while this process is stopped; then it goes on with both.
 HOST = """

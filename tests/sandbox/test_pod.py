@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 
-def in_pod(*command: str, timeout_s: float = 200.0) -> "subprocess.CompletedProcess[str]":
+def in_pod(*command: str, timeout_s: float = 1_200.0) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, str(POD), sys.executable, *command],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout_s, check=False,
