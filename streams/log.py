@@ -1,5 +1,6 @@
 """The log of one shard: lease, read, commit, replay, snapshots."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ SHED = "shed"  # the kind of one that says what an overloaded shard gives up
 AFTER = "after"  # the field that says behind which entry a decision holds
 NOTHING_DECIDED = Decided()
 DECISIONS = 100  # that are looked at in one go
+SIGNALS = 1_000  # the same
 TRIM_TRIES = 3  # a group may join between the look at the groups and the trim
 
 
@@ -142,6 +144,24 @@ class ShardLog:
                     client.xdel(key, *map(str, unmade))
                 forgotten += unmade if key == keys.shed(self.shard) else []
         return forgotten
+
+    def said(self, behind: int) -> Counter[str]:
+        """How many of the signals whose number is above `behind` each source gave.
+
+        Only of those that are retained.
+        """
+        found: Counter[str] = Counter()
+        bound = "+"
+        while True:
+            with self._link.at(self._ticks) as client:
+                page = client.xrevrange(self._keys.signals(self.shard), bound, "-", count=SIGNALS)
+            for _, fields in page:
+                if int(fields[b"seq"]) <= behind:
+                    return found
+                found[fields[b"source"].decode()] += 1
+            if len(page) < SIGNALS:
+                return found
+            bound = f"({page[-1][0].decode()}"
 
     def save_snapshot(self, fence: int, snapshot: Snapshot) -> bool:
         """Store a snapshot; False when a newer one is there already.

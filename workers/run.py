@@ -1,5 +1,6 @@
 """A shard in the hands of its owner: its log, its lease, its state, and what is under way."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic
@@ -33,6 +34,7 @@ class ShardRun:
     host: ScriptHost = field(default_factory=ScriptHost)
     shedding: Shedding | None = None  # what the lag was found to be, None before it was weighed
     weigh_at: float = 0.0
+    said: Counter[str] = field(default_factory=Counter)  # signals of its replay, by source
     undone: list[EntryId] = field(default_factory=list)  # shedding decisions that were taken back
 
     @property

@@ -7,12 +7,14 @@ import structlog
 
 from streams.log import SCRIPT, ShardLog
 from streams.records import ZERO, Control, Decision, EntryId, Lease, Snapshot
+from streams.signals import SOURCE_AT
 from streams.symbols import SymbolTable
 from workers.processor import advance
 from workers.program import Program
 from workers.run import ShardRun
 from workers.scripting.bench import Bench
 from workers.scripting.decisions import apply, read_ruling
+from workers.scripting.fickle import silence, silence_fickle
 from workers.scripting.lifecycle import deploy
 from workers.scripting.state import QUARANTINED
 from workers.settings import WorkerSettings
@@ -42,6 +44,7 @@ def take_over(
     snapshot = log.load_snapshot()
     run = _resume(log, lease, snapshot, configured, settings, bench)
     log.open(run.state.symbols)
+    seq = run.state.signal_seq
     run.undone = log.forget_decisions(lease.cursor)
     for name, reason in run.state.scripts.refused.items():
         bench.refused(name, f"shard {lease.shard}: {reason}")
@@ -53,6 +56,10 @@ def take_over(
     state = run.state
     reached = (state.upto, state.entries, state.signal_seq, state.value_seq)
     published = (lease.cursor, lease.entries, lease.seq, lease.seq_values)
+    if snapshot is not None and reached != published and not broken:
+        broken = silence_fickle(run, seq)
+        for name, reason in broken.items():
+            bench.refused(name, f"shard {lease.shard}: {reason}")
     if snapshot is not None and reached != published and not broken:
         raise Diverged(f"shard {lease.shard}: replay reached {reached}, published was {published}")
     state.upto, state.entries, state.signal_seq, state.value_seq = published
@@ -70,9 +77,7 @@ def _collected(run: ShardRun) -> dict[str, str]:
     """Scripts whose state could not be had, and why: they say no more."""
     failed = {name: str(error) for name, error in run.host.collect(run.state.scripts).items()}
     for name, reason in failed.items():
-        script = run.state.scripts.of[name]
-        script.status, script.reason = QUARANTINED, f"state: {reason}"
-        script.reset(None)
+        silence(run.state.scripts.of[name], f"state: {reason}")
     return failed
 
 
@@ -139,6 +144,7 @@ def _replay(run: ShardRun, upto: EntryId, settings: WorkerSettings, bench: Bench
     broken: dict[str, str] = {}
     for batch in run.log.replay(run.state.upto, upto):
         output = advance(run.program, run.state, batch, 0, run.host)
+        run.said.update(str(fields[SOURCE_AT]) for fields in output.signals)
         for fault in output.scripts.faults:
             broken[fault.script.name] = fault.reason
             fault.script.status, fault.script.reason = QUARANTINED, f"in replay: {fault.reason}"
