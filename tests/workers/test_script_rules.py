@@ -12,6 +12,7 @@ from sandbox.limits import Limits
 from sandbox.results import Failure, Results
 from tests.conftest import REPOSITORY
 from tests.workers.test_processor import PROGRAM, a_batch, a_state
+from workers.commands.deploy import user_name
 from workers.processor import advance
 from workers.program import Program
 from workers.scripting.access import refusal, within
@@ -115,6 +116,20 @@ def test_an_on_needs_a_plan_whose_bars_can_make_those(timeframe: str, fits: bool
     plans = {"core": PlanSettings(timeframe=timeframe)}
     reason = refusal(made, {"desk": desk}, plans)
     assert reason is None if fits else "plan 'core': " in str(reason), reason
+
+
+def test_what_a_declared_script_costs_is_accounted() -> None:
+    state = a_state()
+    state.scripts.put(a_script(graph=GRAPH, style="declarative", plan="fast"))
+    heard = advance(PROGRAM, state, a_batch([(0, float(at), 10.0, 0) for at in range(12)]), 0)
+    assert heard.scripts.cpu_ns["one"] > 0
+
+
+def test_a_deployer_without_a_name_goes_by_his_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2_000_010_001)  # as in a pod: in no list of users
+    assert user_name() == "uid 2000010001"
 
 
 def test_a_declared_script_whose_plan_has_other_bars_now_is_quarantined() -> None:

@@ -17,6 +17,7 @@ from tests.workers.scripted import (
     RISING,
     audit,
     await_status,
+    closes,
     publish,
     put,
     said,
@@ -96,6 +97,45 @@ def test_a_version_that_fails_at_once_is_taken_back_and_the_one_before_goes_on(
     assert not said(running, bad, "n", "AAA")
     assert "taken back" in str(shards_of(running, "counter"))
     running.assert_no_holes()
+
+
+def test_after_the_key_was_changed_scripts_rest_until_they_are_put_again(
+    server: Server, tmp_path: Path
+) -> None:
+    scripts = {**CONFIG["scripts"], "key": "another key than before"}
+    with fleet(server, tmp_path, CONFIG) as before:
+        before.start("one")
+        counter, rising = put(before, "counter", COUNTER), put(before, "rising", RISING)
+        for source in (counter, rising):
+            await_status(before, source)
+        before.push(ticks(0, 6))
+        before.await_caught_up()
+        assert before.stop("one") == 0
+    with fleet(server, tmp_path, {**CONFIG, "scripts": scripts}) as after:
+        assert "script counter: it is not signed with the fleet's key" in after.run("doctor").stdout
+        after.start("two")
+        after.push(ticks(6, 6))
+        after.await_caught_up()
+        told = "it is not signed with the fleet's key: put it again if that was changed"
+        wait_until(lambda: told in before.run("script", "log", "counter").stdout, "its log says so")
+        assert '"event": "script refused"' in after.log("two")
+        assert len(said(after, counter, "n", "AAA")) == 5  # and nothing since the key is another
+        assert closes(after, "AAA") == 11
+        assert put(after, "counter", COUNTER) == counter
+        await_speaking(after, "counter", revision=2)
+        after.push(ticks(12, 3))
+        after.await_caught_up()
+        # Its old state is gone: it saw all that is retained, and goes on from there.
+        assert [one["value"] for one in said(after, counter, "n", "AAA")][5:] == [12, 13, 14]
+        after.assert_no_holes()
+
+
+def await_speaking(running: Fleet, name: str, revision: int) -> None:
+    def holds() -> bool:
+        told = [(one["status"], one["revision"]) for one in shards_of(running, name)]
+        return told.count(("speaks", revision)) == running.shards
+
+    wait_until(holds, f"revision {revision} of {name} speaks")
 
 
 def test_the_doctor_names_scripts_that_are_not_trusted_not_allowed_or_nowhere(

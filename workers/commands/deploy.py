@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Office:
 
     def publish(self, deployment: Deployment, action: str) -> Deployment:
         """Sign and publish with a new revision, if the tenant may; every answer is on record."""
-        by, head = getpass.getuser(), self.head(deployment.name)
+        by, head = user_name(), self.head(deployment.name)
         reason = refusal(deployment, self.settings.scripts.tenants, self.settings.plans)
         if head is not None and head.tenant != deployment.tenant:
             reason = f"script {deployment.name} belongs to tenant {head.tenant!r}"
@@ -217,6 +218,14 @@ def _before(desk: Office, name: str) -> str:
     if not earlier:
         raise FleetError(f"script {name} has no earlier version")
     return earlier[-1]
+
+
+def user_name() -> str:
+    """Who runs this command: the user of a pod may have a number and no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _when(entry: str) -> str:

@@ -78,7 +78,7 @@ def opened(trust: Trust, sealed: bytes) -> Deployment:
         raise Untrusted("this worker has no scripts.key, so it trusts no script")
     signature, _, body = sealed.partition(b"\n")
     if not hmac.compare_digest(signature, _signature(key, body)):
-        raise Untrusted("it is not signed with the fleet's key")
+        raise Untrusted("it is not signed with the fleet's key: put it again if that was changed")
     try:
         deployment = Deployment.model_validate_json(body)
     except ValidationError as error:

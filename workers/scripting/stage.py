@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from time import thread_time_ns
 from typing import Final, Protocol
 
 import numpy as np
@@ -172,10 +173,12 @@ def _declarative(script: ScriptState, bars: Bars, slots: int) -> Results:
         plan.check_rows(script.feed[0])
     except IndicatorError as error:  # the plan has other bars than when the script was put
         return Results(outcome="misfit", message=str(error))
+    started_ns = thread_time_ns()
     script.grow(slots)
     columns = plan.run(script.cells, bars.slots, bars.columns)
     signals = changed(declared, script.levels, bars.slots, columns)
-    return Results(numbers=np.empty(len(bars)), signals=signals)
+    cost_ns = thread_time_ns() - started_ns
+    return Results(numbers=np.empty(len(bars)), signals=signals, cpu_ns=cost_ns)
 
 
 def _spoken(
