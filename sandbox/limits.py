@@ -14,6 +14,7 @@ class Limits:
     depth_max: int = 100  # nesting of the script's syntax
     load_ms_max: int = 2_000  # vetting, module level and build() together
     batch_ms_max: int = 250  # one batch of bars, at most 512
+    warm_up_ms_max: int = 10_000  # CPU that a new version may use on retained history
     memory_bytes_max: int = 128 * MIB  # what the script may allocate
     state_bytes_max: int = 64 * 1024  # saved state of one instrument, as JSON
     output_bytes_max: int = 256 * 1024  # signals, outputs and log of one batch

@@ -33,7 +33,18 @@ CONFIG: dict[str, Any] = {
                 "signals": ["*"],
                 "limits": {"batch_ms_max": 5_000},
             },
-            "hasty": {"symbols": ["*"], "plans": ["core"], "signals": ["*"]},
+            "hasty": {
+                "symbols": ["*"],
+                "plans": ["core"],
+                "signals": ["*"],
+                "limits": {"batch_ms_max": 500},
+            },
+            "brief": {
+                "symbols": ["*"],
+                "plans": ["core"],
+                "signals": ["*"],
+                "limits": {"batch_ms_max": 5_000, "warm_up_ms_max": 1},
+            },
             "small": {"symbols": ["AAA"], "plans": ["core"], "signals": ["n"]},
         },
     },
@@ -56,6 +67,10 @@ def on_bar(bar, state):
     while bar.close > 150:
         bar.close
     signal("calm", bar.close)
+"""
+HEAVY = """
+def on_bar(bar, state):
+    return sum(range(int(bar.close) * 10_000))
 """
 FRAGILE = """
 def init():

@@ -13,6 +13,7 @@ from tests.workers.scripted import (
     CONFIG,
     COUNTER,
     FRAGILE,
+    HEAVY,
     KEY,
     RISING,
     audit,
@@ -96,6 +97,9 @@ def test_a_version_that_fails_at_once_is_taken_back_and_the_one_before_goes_on(
     assert len(values) >= 31
     assert not said(running, bad, "n", "AAA")
     assert "taken back" in str(shards_of(running, "counter"))
+    listed = running.run("script", "list").stdout
+    assert f"{bad} " in listed
+    assert f"2 speaks as {good.partition('@')[2]}" in listed
     running.assert_no_holes()
 
 
@@ -180,6 +184,9 @@ def test_an_author_is_told_why_a_version_was_refused_while_it_warmed_up(running:
     told = "refused: shard 0, version"
     wait_until(lambda: told in running.run("script", "log", "fragile").stdout, "the log says so")
     assert "line 8: ZeroDivisionError" in running.run("script", "log", "fragile").stdout
+    put(running, "heavy", HEAVY, tenant="brief")
+    told = "warming up took more than 1 ms of CPU (limit warm_up_ms_max)"
+    wait_until(lambda: told in running.run("script", "log", "heavy").stdout, "the log says so")
     for command in (["list"], ["show", "fragile"]):
         assert "fleet script log" in running.run("script", *command).stdout
     assert running.run("script", "log", "nonesuch").returncode == 1

@@ -119,7 +119,10 @@ def list_all(settings: Settings, as_json: bool) -> None:
 def _summary(desk: Office, head: Deployment) -> dict[str, Any]:
     states: dict[str, int] = {}
     for said in desk.registry.status(head.name).values():
-        states[str(said["status"])] = states.get(str(said["status"]), 0) + 1
+        state = str(said["status"])
+        if said["digest"] != head.digest:  # this version was refused there, or taken back
+            state += f" as {said['digest']}"
+        states[state] = states.get(state, 0) + 1
     return {**scope(head), "style": head.style, "shards": states}
 
 

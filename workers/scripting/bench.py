@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from sandbox.crew import Crew
 from sandbox.pool import JailPool
 from workers.scripting.deployment import NOBODY, Trust
 from workers.scripting.host import ScriptHost
+
+WARM_UP_PATIENCE: Final = 4  # times what it has live: a busy machine is no reason to refuse it
 
 type Refused = Callable[[str, str], None]
 
@@ -30,3 +33,7 @@ class Bench:
     def replaying(self) -> ScriptHost:
         """Processes for bars that scripts have seen before."""
         return ScriptHost(self.pool, replaying=True)
+
+    def warming(self) -> ScriptHost:
+        """Processes for bars that a new version is shown while its shard waits for it."""
+        return ScriptHost(self.pool, replaying=True, patience=WARM_UP_PATIENCE)

@@ -62,9 +62,15 @@ class ScriptHost:
     """
 
     def __init__(
-        self, pool: JailPool | None = None, crew: Crew | None = None, *, replaying: bool = False
+        self,
+        pool: JailPool | None = None,
+        crew: Crew | None = None,
+        *,
+        replaying: bool = False,
+        patience: int = PATIENCE,
     ) -> None:
-        self._pool, self.crew, self._replaying = pool, crew or Crew(), replaying
+        self._pool, self.crew, self.replaying = pool, crew or Crew(), replaying
+        self._patience = patience
         self._runners: dict[str, Runner] = {}
         self._coming: dict[str, Future[Runner]] = {}
         self._used: dict[str, float] = {}  # when it last had a batch
@@ -83,9 +89,9 @@ class ScriptHost:
         if self._pool is None:
             raise FleetError(f"this worker runs no scripts, and the shard has {script.name}")
         given = script.deployment.script
-        if self._replaying:
-            given = replace(given, limits=_patient(given.limits))
-        runner = self._pool.load(given, stays=not self._replaying)
+        if self.replaying:
+            given = replace(given, limits=_patient(given.limits, self._patience))
+        runner = self._pool.load(given, stays=not self.replaying)
         try:
             runner.open({slot: (names[slot], blob) for slot, blob in script.capsules.items()})
         except BaseException:
@@ -151,7 +157,7 @@ class ScriptHost:
 
     def has_room(self) -> bool:
         """Whether one more script may start on this worker."""
-        return self._pool is None or self._replaying or self._pool.has_room()
+        return self._pool is None or self.replaying or self._pool.has_room()
 
     def holds(self, name: str) -> bool:
         """Whether there is a process, whose state is newer than what was collected."""
@@ -221,10 +227,10 @@ def _close(coming: Future[Runner]) -> None:
         coming.result().close()
 
 
-def _patient(limits: Limits) -> Limits:
+def _patient(limits: Limits, times: int) -> Limits:
     return replace(
         limits,
-        batch_ms_max=PATIENCE * limits.batch_ms_max,
-        load_ms_max=PATIENCE * limits.load_ms_max,
+        batch_ms_max=times * limits.batch_ms_max,
+        load_ms_max=times * limits.load_ms_max,
         output_bytes_max=max(limits.output_bytes_max, REPLAY_OUTPUT_BYTES),
     )

@@ -6,16 +6,20 @@ import orjson
 import structlog
 
 from sandbox.errors import SandboxError
+from sandbox.limits import Limits
 from streams.records import ZERO, Control, EntryId
 from streams.symbols import SymbolTable
 from workers.processor import advance
 from workers.run import ShardRun
 from workers.scripting.bench import Bench
 from workers.scripting.deployment import Deployment, Untrusted, opened
+from workers.scripting.host import ScriptHost
 from workers.scripting.state import SPEAKS, ScriptState
 from workers.settings import WorkerSettings
 from workers.state import ShardState
 
+NS_PER_MS = 1_000_000
+REPLAY_TIMES = 2  # of the CPU that a version has to warm up
 PROBE_SLOT = 0  # where a fresh instrument is tried on
 
 logger = structlog.get_logger()
@@ -72,11 +76,11 @@ def _carry(known: ScriptState, fresh: ScriptState, run: ShardRun, bench: Bench) 
         return False
     names = run.state.symbols.names
     try:
-        born = _first_capsule(bench, fresh, names[PROBE_SLOT])
+        born = _first_capsule(_trial(run, bench), fresh, names[PROBE_SLOT])
         fresh.feed, fresh.capsules = known.feed, dict(known.capsules)
         fresh.waiting, fresh.anew = list(known.waiting), known.anew
         if fits(born, next(iter(known.capsules.values()))):
-            bench.replaying().load(fresh, names).close()  # each of them must open
+            _trial(run, bench).load(fresh, names).close()  # each of them must open
             return True
     except SandboxError:
         pass
@@ -84,9 +88,14 @@ def _carry(known: ScriptState, fresh: ScriptState, run: ShardRun, bench: Bench) 
     return False
 
 
-def _first_capsule(bench: Bench, script: ScriptState, symbol: str) -> bytes:
+def _trial(run: ShardRun, bench: Bench) -> ScriptHost:
+    """Where a version is tried: a replay must accept what was accepted, and gives it more."""
+    return bench.replaying() if run.host.replaying else bench.warming()
+
+
+def _first_capsule(host: ScriptHost, script: ScriptState, symbol: str) -> bytes:
     """The state of an instrument that has seen no bar."""
-    runner = bench.replaying().load(script, ())
+    runner = host.load(script, ())
     try:
         runner.open({PROBE_SLOT: (symbol, None)})
         return runner.save()[PROBE_SLOT]
@@ -114,14 +123,19 @@ def _warm_up(
     symbols = SymbolTable.load(run.state.symbols.save(), settings.symbols_max)
     state = ShardState.new(program, symbols, settings.dedupe_window)
     state.scripts.put(fresh)
-    host = bench.replaying()
+    host = _trial(run, bench)
+    limit_ms = Limits(**fresh.deployment.limits).warm_up_ms_max
+    left_ns = limit_ms * NS_PER_MS * (REPLAY_TIMES if run.host.replaying else 1)
     run.log.open(symbols)
     try:
         host.prepare(state.scripts, symbols.names)
         for batch in run.log.replay(ZERO, before):
-            faults = advance(program, state, batch, 0, host).scripts.faults
-            if faults:
-                return faults[0].reason
+            account = advance(program, state, batch, 0, host).scripts
+            if account.faults:
+                return account.faults[0].reason
+            left_ns -= account.cpu_ns.get(fresh.name, 0)
+            if left_ns < 0:
+                return f"warming up took more than {limit_ms} ms of CPU (limit warm_up_ms_max)"
         return str(host.collect(state.scripts).get(fresh.name, ""))
     except SandboxError as error:
         return str(error)
