@@ -112,7 +112,13 @@ def test_parameters_reach_build_and_their_bounds_are_kept(write: Write, bars: st
     assert good.exit_code == 0
     first = json.loads(good.output)["runs"][0]["signals"][0]
     assert first["ts"] == (START_S + 6 * 60) * 10**9  # the seventh bar
-    for wrong, said in (("length=3", "from 5 to 50"), ("lenght=7", "no parameter lenght")):
+    for wrong, said in (
+        ("length=3", "from 5 to 50"),
+        ("lenght=7", "no parameter lenght"),
+        ("length=1" + "0" * 30, "from 5 to 50"),
+        ("length=NaN", "param length must be a int, not 'NaN'"),
+        ("length=" + "[" * 100_000, "param length must be a int"),
+    ):
         bad = fleet(script, "run", path, bars, "--param", wrong)
         assert bad.exit_code == 1
         assert said in bad.output

@@ -224,6 +224,14 @@ def test_state_is_carried_over_where_it_has_every_name_that_is_needed() -> None:
     assert not fits(capsule(b"[]"), capsule(b"{}"))
 
 
+@pytest.mark.parametrize(
+    "lie", [b"", b"no JSON", b"[]", b"7", b"{}", b'{"state": ' + b"[" * 5_000 + b"]" * 5_000 + b"}"]
+)
+def test_saved_state_that_a_hostile_process_made_up_fits_nothing(lie: bytes) -> None:
+    assert not fits(b'{"state": {"n": 0}}', lie)
+    assert not fits(lie, b'{"state": {"n": 0}}')
+
+
 def test_limits_of_a_tenant_and_the_key_are_checked_with_the_settings() -> None:
     for scripts, word in (
         ({"tenants": {"a": {"limits": {"batch_ms": 1}}}}, "batch_ms_max"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import orjson
 
 from indicators.errors import IndicatorError
 from sandbox.errors import SandboxError
@@ -119,7 +120,7 @@ def params_of(texts: tuple[str, ...]) -> dict[str, Param]:
     params: dict[str, Param] = {}
     for name, value in map(pair, texts):
         try:
-            read = json.loads(value)
+            read = orjson.loads(value)  # large numbers become floats, NaN stays a word
         except ValueError:
             read = value
         params[name] = read if isinstance(read, str | int | float | bool) else value

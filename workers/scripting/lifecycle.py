@@ -112,7 +112,12 @@ def fits(born: bytes, held: bytes) -> bool:
 
 
 def _state(capsule: bytes) -> Any:
-    return orjson.loads(capsule)["state"]
+    """What a capsule keeps; None where a hostile process made it up."""
+    try:
+        content = orjson.loads(capsule)
+    except orjson.JSONDecodeError:
+        return None
+    return content.get("state") if isinstance(content, dict) else None
 
 
 def _warm_up(
