@@ -323,7 +323,7 @@ class DataPlane:
         try:
             assert run.control is not None
             obey(run, run.control, self._settings.worker, self._keeper.bench)
-            run.host.prepare(run.state.scripts, run.state.symbols.names)
+            run.host.start(run.state.scripts, run.state.symbols.names)
             self._snapshots.save(run)
         except Exception as error:
             logger.exception("deployment failed", shard=run.shard)

@@ -64,7 +64,7 @@ def take_over(
         raise Diverged(f"shard {lease.shard}: replay reached {reached}, published was {published}")
     state.upto, state.entries, state.signal_seq, state.value_seq = published
     run.host = bench.live()
-    run.host.prepare(state.scripts, state.symbols.names)
+    run.host.start(state.scripts, state.symbols.names)
     if snapshot is None or broken:
         log.save_snapshot(lease.fence, run.capsule())
     if run.program.digest != configured.digest:

@@ -13,6 +13,7 @@ from tests.workers.scripted import (
     RISING,
     SYMBOLS,
     await_status,
+    closes,
     put,
     said,
     shards_of,
@@ -34,6 +35,29 @@ def on_bar(bar, state):
     for n in range(1 + where % 13):
         signal("n", n)
 """
+
+
+def test_a_survivor_with_too_little_room_for_scripts_takes_all_shards(
+    server: Server, tmp_path: Path
+) -> None:
+    config = {**CONFIG, "scripts": {**CONFIG["scripts"], "processes_max": 2}}
+    with fleet(server, tmp_path, config) as running:
+        running.start("one")
+        running.start("two")
+        wait_until(lambda: running.owners() == {"one": 1, "two": 1}, "each has a shard")
+        sources = [put(running, name, COUNTER) for name in ("first", "second")]
+        for source in sources:
+            await_status(running, source)
+        running.push(ticks(0, 6))
+        running.await_caught_up()
+        running.kill("one")
+        wait_until(lambda: set(running.owners()) == {"two"}, "the other has taken over")
+        running.push(ticks(6, 6))
+        running.await_caught_up()
+        running.assert_no_holes()
+        assert [closes(running, symbol) for symbol in SYMBOLS] == [11] * len(SYMBOLS)
+        told = "".join(running.run("script", "log", name).stdout for name in ("first", "second"))
+        assert "scripts.processes_max" in told
 
 
 def owners_of(running: Fleet) -> set[str]:

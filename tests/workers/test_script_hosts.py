@@ -130,6 +130,21 @@ def test_beyond_the_ceiling_a_script_rests_unharmed_until_there_is_room(pool: Ja
     host.close()
 
 
+def test_what_cannot_be_started_keeps_nobody_from_his_shard(pool: JailPool) -> None:
+    host = ScriptHost(pool)
+    scripts = held(*(a_script(name) for name in ("forged", "a", "b", "c")))
+    scripts.of["forged"].capsules = {0: b"no JSON"}  # by a process that was taken over
+    host.start(scripts, NAMES)
+    assert [host.holds(name) for name in ("forged", "a", "b", "c")] == [False, True, True, False]
+    results = shown(host, *scripts.of.values())
+    assert [results[name].outcome for name in ("a", "b", "c")] == ["done", "done", "full"]
+    host.drop("a")
+    refused = shown(host, scripts.of["forged"])["forged"]
+    assert refused.outcome == "crashed"
+    assert "saved state cannot be read" in refused.message
+    host.close()
+
+
 def test_what_replays_is_not_held_up_by_the_ceiling(pool: JailPool) -> None:
     live, twin = ScriptHost(pool), ScriptHost(pool, replaying=True)
     shown(live, a_script("first"), a_script("second"))

@@ -7,6 +7,7 @@ would lose the state of all.
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from threading import Lock
@@ -99,11 +100,19 @@ class ScriptHost:
             raise
         return runner
 
-    def prepare(self, scripts: Scripts, names: Sequence[str]) -> None:
-        """Start all that are not running, now. Raises as `load`."""
+    def prepare(self, script: ScriptState, names: Sequence[str]) -> None:
+        """Start it now, if it needs a process. Raises as `load`."""
+        if _runs(script) and script.name not in self._runners:
+            self._runners[script.name] = self.load(script, names)
+
+    def start(self, scripts: Scripts, names: Sequence[str]) -> None:
+        """Start all that can be, now; why another cannot is for its first bar to say.
+
+        Raises: FleetError where this worker runs no scripts.
+        """
         for script in scripts.of.values():
-            if _runs(script) and script.name not in self._runners:
-                self._runners[script.name] = self.load(script, names)
+            with suppress(SandboxError):
+                self.prepare(script, names)
 
     def expect(self, scripts: Scripts, slots: NDArray[np.int64], names: Sequence[str]) -> None:
         """Start what had no bar here yet and may get one of these instruments, meanwhile."""

@@ -133,7 +133,7 @@ def _warm_up(
     left_ns = limit_ms * NS_PER_MS * (REPLAY_TIMES if run.host.replaying else 1)
     run.log.open(symbols)
     try:
-        host.prepare(state.scripts, symbols.names)
+        host.prepare(fresh, symbols.names)
         for batch in run.log.replay(ZERO, before):
             account = advance(program, state, batch, 0, host).scripts
             if account.faults:
