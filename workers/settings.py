@@ -85,6 +85,7 @@ def _limits(given: dict[str, int]) -> dict[str, int]:
     return given
 
 
+LimitValues = Annotated[dict[str, int], AfterValidator(_limits)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
 Duration = Annotated[str, AfterValidator(_duration)]
 
@@ -152,7 +153,7 @@ class TenantSettings(Section):
     symbols: tuple[str, ...] = ()
     plans: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()
-    limits: Annotated[dict[str, int], AfterValidator(_limits)] = {}
+    limits: LimitValues = {}
 
 
 class ScriptSettings(Section):

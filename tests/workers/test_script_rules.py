@@ -214,6 +214,23 @@ def test_saved_scripts_come_back_and_those_of_another_key_are_left_out() -> None
         Scripts.load(saved[:-1], OURS)
 
 
+def test_a_graph_that_this_release_cannot_read_is_refused_wherever_it_turns_up() -> None:
+    later = {"nodes": [["call", "of_a_later_release", [], {}, 3]], "outputs": {"up": 0}}
+    newer = a_deployment(graph={**later, "params": {}}, style="declarative")
+    desk = TenantSettings(symbols=("A*",), plans=("core",), signals=("up", "mean"))
+    assert "line 3: ta.of_a_later_release" in str(refusal(newer, {"desk": desk}, PLANS))
+    limited = a_deployment().model_copy(update={"limits": {"of_a_later_release": 1}})
+    with pytest.raises(Untrusted, match="it is of another release"):
+        opened(OURS, limited.sealed(KEY))
+    scripts, script = Scripts(), a_script(name="newer", graph=GRAPH, style="declarative")
+    script.sealed = newer.sealed(KEY)
+    for one in (script, a_script()):
+        scripts.put(one)
+    loaded = Scripts.load(scripts.save(), OURS)
+    assert set(loaded.of) == {"one"}
+    assert "line 3: ta.of_a_later_release" in loaded.refused["newer"]
+
+
 def test_state_is_carried_over_where_it_has_every_name_that_is_needed() -> None:
     def capsule(state: bytes) -> bytes:
         return b'{"state": ' + state + b"}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from indicators.errors import IndicatorError
+from sandbox.errors import SandboxError
 from sandbox.graph import declared
 from sandbox.limits import Limits
 from workers.scripting.deployment import Deployment
@@ -41,7 +42,7 @@ def refusal(
     if asked.graph is not None:
         try:
             declared(asked.graph, Limits(**asked.limits)).plan(plans[asked.plan].timeframe)
-        except IndicatorError as error:
+        except (IndicatorError, SandboxError) as error:  # a later release may have put it
             return f"plan {asked.plan!r}: {error}"
     return None
 

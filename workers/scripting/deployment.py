@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from sandbox.limits import Limits
 from sandbox.script import Param, Script
 from workers.errors import FleetError
-from workers.settings import Name, Section
+from workers.settings import LimitValues, Name, Section
 
 DIGEST_CHARS = 16
 PURPOSE = b"signalfleet script\n"  # so that a signature is of nothing else
@@ -34,7 +34,7 @@ class Deployment(Section):
     signals: tuple[str, ...] = ()
     source: str = ""
     params: dict[str, Param] = Field(default_factory=dict)
-    limits: dict[str, int] = Field(default_factory=dict)
+    limits: LimitValues = Field(default_factory=dict)
     style: Literal["declarative", "imperative"] = "imperative"
     graph: dict[str, Any] | None = None  # of a declarative one: built once, at deployment
 

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import structlog
 
+from indicators import IndicatorError
 from sandbox.errors import SandboxError
 from sandbox.limits import Limits
 from streams.records import ZERO, Control, EntryId
@@ -43,7 +44,11 @@ def deploy(run: ShardRun, control: Control, settings: WorkerSettings, bench: Ben
         return
     run.host.collect(scripts)
     known = scripts.of.get(asked.name)
-    fresh = ScriptState.new(asked, control.payload)
+    try:
+        fresh = ScriptState.new(asked, control.payload)
+    except (IndicatorError, SandboxError) as error:  # a later release may have put it
+        bench.refused(asked.name, f"shard {run.shard}, version {asked.digest}: {error}")
+        return
     carried = known is not None and _carry(known, fresh, run, bench)
     reason = "" if carried else _warm_up(run, fresh, control.entry, settings, bench)
     if reason:

@@ -9,7 +9,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from indicators import Plan
+from indicators import IndicatorError, Plan
+from sandbox.errors import SandboxError
 from sandbox.graph import Declared, declared
 from sandbox.limits import Limits
 from sandbox.script import Bars
@@ -178,7 +179,7 @@ class Scripts:
 
     @classmethod
     def load(cls, blob: bytes, trust: Trust) -> Self:
-        """What `save` wrote, without scripts that another key signed.
+        """What `save` wrote, without scripts that another key signed or nobody here can read.
 
         Raises: Untrusted where there are scripts and no key, ValueError, KeyError.
         """
@@ -191,6 +192,8 @@ class Scripts:
             except Untrusted as error:
                 if trust.key is None:
                     raise
+                scripts.refused[name] = str(error)
+            except (IndicatorError, SandboxError) as error:  # a later release may have put it
                 scripts.refused[name] = str(error)
         return scripts
 
