@@ -64,7 +64,7 @@ def test_a_spinner_ends_by_itself_while_its_worker_is_stopped(
         used_s = max(used_s, cpu_s(spinner))
         assert time.monotonic() < deadline, f"it has used {used_s} s of CPU"
         time.sleep(0.02)  # it belongs to the zygote: there is no event to await
-    assert 0.5 < used_s < cpu_s_max
+    assert 0.0 < used_s < cpu_s_max
     assert running(counter)
     host.send_signal(signal.SIGCONT)
     host.stdin.write("go on\n")

@@ -1,5 +1,7 @@
 """No text breaks the vetter, no answer breaks the worker: short here, longer in the soak."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,8 +20,12 @@ json_values = st.recursive(
 
 
 def test_mutated_scripts_and_twisted_answers_break_nothing() -> None:
-    counts = fuzz(4.0, seed=20_261_122)
-    assert counts["sources"] > 20
+    counts: Counter[str] = Counter()
+    for seed in range(20_261_122, 20_261_182):  # a slow machine takes more rounds, not less care
+        counts.update(fuzz(1.0, seed))
+        if counts["sources"] > 400 and counts["accepted"] > 0 and counts["read"] > 50:
+            break
+    assert counts["sources"] > 400
     assert counts["accepted"] > 0
     assert counts["read"] > 50
 

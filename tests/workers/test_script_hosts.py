@@ -24,9 +24,10 @@ from tests.workers.fleet import wait_until
 from workers.errors import FleetError
 from workers.metrics import Metrics
 from workers.scripting.decisions import apply, resumes_ms, verdict
-from workers.scripting.deployment import Deployment
+from workers.scripting.deployment import Deployment, Trust
 from workers.scripting.host import ScriptHost
 from workers.scripting.keeper import ScriptKeeper
+from workers.scripting.registry import VERSIONS_MAX, Registry
 from workers.scripting.state import CUT, SPEAKS, Scripts, ScriptState
 from workers.settings import Settings
 
@@ -190,6 +191,21 @@ def test_a_zygote_that_died_costs_the_shard_and_not_the_truth(pool: JailPool) ->
     again = ScriptHost(pool)
     assert counts(shown(again, script)["count"]) == [1, 2]
     again.close()
+
+
+def test_the_newest_versions_of_a_script_are_kept(server: Server) -> None:
+    with connect(server.url) as link:
+        registry, trust = Registry(link, Keys()), Trust(KEY, "fleet")
+        made = [a_script(source=f"# {n}").deployment for n in range(VERSIONS_MAX + 2)]
+        for deployment in (*made, made[2]):  # the third is used again, and then the last one
+            registry.publish(deployment, deployment.sealed(KEY), action="put", by="test")
+        last = a_script(source="# last").deployment
+        registry.publish(last, last.sealed(KEY), action="put", by="test")
+        for gone in (made[0], made[1], made[3]):
+            with pytest.raises(FleetError, match="has no version"):
+                registry.version(trust, "count", gone.digest)
+        for kept in (made[2], *made[4:], last):
+            assert registry.version(trust, "count", kept.digest) == kept
 
 
 def test_what_is_said_of_scripts_is_said_whichever_call_the_server_does_not_hear(

@@ -21,7 +21,7 @@ from workers.errors import FleetError
 from workers.scripting.access import refusal
 from workers.scripting.deployment import Deployment, Trust, Untrusted, opened
 from workers.scripting.lifecycle import scope
-from workers.scripting.registry import VERSIONS_MAX, Registry
+from workers.scripting.registry import Registry
 from workers.settings import Settings, SettingsError
 
 MS_PER_S = 1_000
@@ -91,8 +91,6 @@ def put(settings: Settings, name: str, file: Path, params: tuple[str, ...], **sc
     with open_pool(settings) as pool:
         asked = draft(settings, pool, name, file, scope=Scope(**scope), params=params_of(params))
     with office(settings) as desk:
-        if desk.registry.versions(name) >= VERSIONS_MAX:
-            raise FleetError(f"script {name} has {VERSIONS_MAX} versions: remove it first")
         made = desk.publish(asked, "put")
     click.echo(f"{made.source_name} put, revision {made.revision} ({made.style})")
 

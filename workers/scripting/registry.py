@@ -42,7 +42,7 @@ class Registry:
             return int(self._client.hincrby(self._keys.script_revisions, script, 1))
 
     def publish(self, deployment: Deployment, sealed: bytes, *, action: str, by: str) -> None:
-        """Make this the newest deployment of its script, and keep its version."""
+        """Make this the newest deployment of its script, and keep its version with the newest."""
         keys, name = self._keys, deployment.name
         said = {"action": action, "by": by, "revision": deployment.revision}
         if not deployment.removed:
@@ -53,11 +53,18 @@ class Registry:
             pipe.xadd(keys.script_history(name), said, maxlen=HISTORY_MAX)
             pipe.hset(keys.scripts, name, sealed)
             pipe.execute()
+        self._forget_oldest(name)
 
-    def versions(self, script: str) -> int:
-        """How many versions of a script are kept."""
+    def _forget_oldest(self, script: str) -> None:
+        key = self._keys.script_versions(script)
         with translation():
-            return int(self._client.hlen(self._keys.script_versions(script)))
+            kept = {digest.decode() for digest in self._client.hkeys(key)}
+        if len(kept) <= VERSIONS_MAX:
+            return
+        used = [entry["digest"] for _, entry in self.history(script) if "digest" in entry]
+        newest = list(dict.fromkeys(reversed(used)))[:VERSIONS_MAX]
+        with translation():
+            self._client.hdel(key, *kept.difference(newest))
 
     def heads(self) -> dict[str, bytes]:
         """The newest deployment of each script, sealed."""
