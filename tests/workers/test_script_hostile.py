@@ -14,6 +14,7 @@ from tests.workers.scripted import (
     SYMBOLS,
     await_status,
     closes,
+    publish,
     put,
     said,
     shards_of,
@@ -45,7 +46,7 @@ def test_a_survivor_with_too_little_room_for_scripts_takes_all_shards(
         running.start("one")
         running.start("two")
         wait_until(lambda: running.owners() == {"one": 1, "two": 1}, "each has a shard")
-        sources = [put(running, name, COUNTER) for name in ("first", "second")]
+        sources = [publish(running, name, COUNTER) for name in ("first", "second")]
         for source in sources:
             await_status(running, source)
         running.push(ticks(0, 6))
@@ -69,8 +70,8 @@ def test_a_script_that_is_not_the_same_on_every_run_does_not_keep_its_shard(
     running: Fleet, retained: bool
 ) -> None:
     running.start("0")
-    fickle = put(running, "fickle", FICKLE)
-    sources = [put(running, "counter", COUNTER), put(running, "rising", RISING)]
+    fickle = publish(running, "fickle", FICKLE)
+    sources = [publish(running, "counter", COUNTER), put(running, "rising", RISING)]
     for source in (fickle, *sources):
         await_status(running, source)
     second = 0
