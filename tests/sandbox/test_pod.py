@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 
-def in_pod(*command: str, timeout_s: float = 1_200.0) -> "subprocess.CompletedProcess[str]":
+def in_pod(*command: str, timeout_s: float = 1_100.0) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, str(POD), sys.executable, *command],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout_s, check=False,
@@ -42,6 +42,7 @@ def test_the_pod_is_as_restricted_as_it_says() -> None:
     assert done.returncode == 0, done.stderr + done.stdout
 
 
+@pytest.mark.timeout(1_200)
 def test_the_walls_stand_in_a_pod() -> None:
     arguments = ("-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
     chosen = "in_a_jail or without_vetting or benign-imperative or crash or protocol or outlives"
