@@ -1,6 +1,6 @@
 """What the fleet measures, by Prometheus' conventions: base units, no label per instrument."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -10,18 +10,19 @@ from workers.latency import BUCKETS_S, Latency
 
 
 class KnownGauge(Collector):
-    """A gauge that has no sample while its value is None: not knowing is never a number."""
+    """A gauge that is read when it is asked for, and has no sample while that gives None."""
 
     def __init__(self, name: str, text: str, registry: CollectorRegistry) -> None:
         self._name, self._text = name, text
-        self.value: float | None = None
+        self.read: Callable[[], float | None] = lambda: None
         registry.register(self)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The sample, if there is one."""
+        """The sample, if there is one: not knowing is never a number, nor the last one known."""
         family = GaugeMetricFamily(self._name, self._text)
-        if self.value is not None:
-            family.add_metric([], self.value)
+        value = self.read()
+        if value is not None:
+            family.add_metric([], value)
         yield family
 
 

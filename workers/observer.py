@@ -55,21 +55,31 @@ class Observer:
         self._told: dict[str, tuple[int, str]] = {}
         self._conducts = False
         self._heard: Required | Unknown = NOT_HEARD
+        self._heard_of = 0.0  # when the conductor said so, by the monotonic clock
         self.loads: dict[str, ShardLoad] = {}
+        metrics.required.read = self._required_workers
 
     @property
     def required(self) -> Required | Unknown:
         """Workers that the fleet needs now: as this worker works it out, or heard it last."""
-        return self._sizer.required() if self._conducts else self._heard
+        if self._conducts:
+            return self._sizer.required()
+        # Its age is looked at here: nothing is heard of a server that is away.
+        age_s = monotonic() - self._heard_of
+        return self._heard if age_s <= self._settings.scaling.age_s_max else NOT_HEARD
+
+    def _required_workers(self) -> float | None:
+        answer = self.required
+        return float(answer.workers) if isinstance(answer, Required) else None
 
     def hear(self, beat: Beat) -> None:
         """Take note of what the conductor says of the fleet."""
         self._conducts, self._heard = beat.conducts, NOT_HEARD
         if beat.shared is not None:
             about = orjson.loads(beat.shared)
-            if beat.now_ms - about["at_ms"] <= self._settings.scaling.age_s_max * MS_PER_S:
-                made = about["required"]
-                self._heard = Required(**made) if "workers" in made else Unknown(**made)
+            made = about["required"]
+            self._heard_of = monotonic() - (beat.now_ms - about["at_ms"]) / MS_PER_S
+            self._heard = Required(**made) if "workers" in made else Unknown(**made)
 
     def shared(self, now_ms: int) -> bytes:
         """What the other workers are to hear."""
@@ -122,13 +132,9 @@ class Observer:
 
     def reflect(self, now_ms: int, view: View | None) -> None:
         """Tell how our shards are, and the fleet where this worker sees it. Raises: Unavailable."""
-        answer = self.required
-        self._metrics.required.value = (
-            float(answer.workers) if isinstance(answer, Required) else None
-        )
         if view is not None:
             self._assess(view)
-        self._tell(now_ms, view, answer)
+        self._tell(now_ms, view, self.required)
 
     def _assess(self, view: View) -> None:
         levels = {

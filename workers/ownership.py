@@ -94,6 +94,7 @@ class Ownership:
         self._giving: dict[str, tuple[str, float]] = {}
         self._wanted: frozenset[str] = frozenset()
         self._placed = False  # whether we know what we should own, be it nothing
+        self._kept_at = float("-inf")  # when the leases were renewed last
         self._lock = Lock()
         self._backoff = Backoff()
 
@@ -123,9 +124,16 @@ class Ownership:
                 # Not so long that leases end on the servers of a cluster that are there.
                 pause_s = min(self._backoff.next_s(), PAUSE_BEATS_MAX * beat_s)
                 logger.warning("server away", reason=str(error), retry_s=round(pause_s, 3))
+                self._doubt()
                 stop.wait(pause_s)
         self._hand_over_all()
         bell.close()
+
+    def _doubt(self) -> None:
+        """Claim no shard, and no readiness, once leases that nobody renews have run out."""
+        if monotonic() - self._kept_at > self._settings.worker.lease_ms / MS_PER_S:
+            self._placed = False
+            self._metrics.shards.set(0)
 
     def _beat(self) -> None:
         """Show that we live, keep what is ours, and move towards the placement."""
@@ -133,6 +141,8 @@ class Ownership:
         with self._lock:
             fences = {shard: held.lease.fence for shard, held in self._holdings.items()}
         lost = renew_all(self._link, self._keys, fences, lease_ms=self._settings.worker.lease_ms)
+        if fences:
+            self._kept_at = monotonic()
         for shard in lost:
             self._give(shard, "", "lost")
         measured = self.observer.measure()
@@ -145,6 +155,7 @@ class Ownership:
             self._play(Part.heard(beat.part))
         if measured:
             self.observer.reflect(beat.now_ms, view)
+        self._kept_at = monotonic()
         self._metrics.shards.set(len(fences))
 
     def _play(self, part: Part) -> None:

@@ -45,8 +45,9 @@ class Sizer:
     def required(self) -> Required | Unknown:
         """Workers that the load needs, at most one a shard; Unknown where it cannot be said."""
         now, settings = monotonic(), self._settings
-        oldest = min((at for _, at in self._seen.values()), default=now)
-        loads = {shard: load for shard, (load, _) in self._seen.items()}
+        seen = dict(self._seen)  # at once: HTTP threads ask, while the heartbeat's adds shards
+        oldest = min((at for _, at in seen.values()), default=now)
+        loads = {shard: load for shard, (load, _) in seen.items()}
         sizing = Sizing(
             workers_min=self._workers_min,
             workers_max=self._workers_max,
