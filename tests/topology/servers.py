@@ -89,6 +89,22 @@ def option(node: Node, name: str) -> str:
     return node.options[node.options.index(name) + 1]
 
 
+def secured(tls: Sequence[str], among: str) -> list[str]:
+    """Options of a server that speaks TLS `among` its like; the plain port is for the tests."""
+    return [*tls, among, "yes", "--tls-port", str(free_port())] if tls else []
+
+
+def told_port(node: Node) -> int:
+    """The port that a server tells others of itself."""
+    return int(option(node, "--tls-port")) if "--tls-port" in node.options else node.port
+
+
+def listed(scheme: str, nodes: Sequence[Node]) -> str:
+    """Start of a URL that names servers."""
+    plain = scheme if "--tls-port" not in nodes[0].options else scheme.replace("redis", "rediss")
+    return f"{plain}://" + ",".join(f"{HOST}:{told_port(node)}" for node in nodes)
+
+
 class Cluster:
     """Primaries that share the slots, and replicas of some of them."""
 
@@ -107,10 +123,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        if self._tls:
-            ports = [option(node, "--tls-port") for node in self.primaries]
-            return "rediss+cluster://" + ",".join(f"{HOST}:{port}" for port in ports)
-        return "redis+cluster://" + ",".join(node.name for node in self.primaries)
+        return listed("redis+cluster", self.primaries)
 
     def client(self, *, decode_responses: bool = True) -> Any:
         nodes = [ClusterNode(HOST, node.port) for node in self.nodes if node.process.poll() is None]
@@ -144,8 +157,7 @@ class Cluster:
         options = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
         options += ["--cluster-node-timeout", str(NODE_TIMEOUT_MS)]
         options += ["--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0"]
-        if self._tls:  # beside the plain port, which is for the tests alone
-            options += [*self._tls, "--tls-cluster", "yes", "--tls-port", str(free_port())]
+        options += secured(self._tls, "--tls-cluster")
         return Node(path, self.folder / name, options)
 
     def _join(self) -> None:
@@ -186,12 +198,18 @@ class Cluster:
 class Sentinels:
     """One primary, replicas, and three sentinels that watch them."""
 
-    def __init__(self, kind: str, folder: Path, *, replicas: int = 1) -> None:
-        path = binary(kind)
-        persist = ("--repl-diskless-sync-delay", "0")
-        first = Node(path, folder / "n0", persist)
-        follow = (*persist, "--replicaof", HOST, str(first.port))
-        self.nodes = [first, *(Node(path, folder / f"n{n + 1}", follow) for n in range(replicas))]
+    def __init__(
+        self, kind: str, folder: Path, *, replicas: int = 1, tls: Sequence[str] = ()
+    ) -> None:
+        path, self._tls = binary(kind), tls
+
+        def node(name: str, *more: str) -> Node:
+            options = ["--repl-diskless-sync-delay", "0", *secured(tls, "--tls-replication")]
+            return Node(path, folder / name, [*options, *more])
+
+        first = node("n0")
+        follow = ("--replicaof", HOST, str(told_port(first)))
+        self.nodes = [first, *(node(f"n{n + 1}", *follow) for n in range(replicas))]
         wait_for(lambda: bool(first.call("PING")), "the primary answers")
         wait_for(
             lambda: (
@@ -199,20 +217,21 @@ class Sentinels:
             ),
             "the replicas follow",
         )
-        self.sentinels = [self._sentinel(path, folder / f"s{n}", first.port) for n in range(3)]
+        self.sentinels = [
+            self._sentinel(path, folder / f"s{n}", told_port(first)) for n in range(3)
+        ]
         for sentinel in self.sentinels:
             wait_for(lambda node=sentinel: self._knows(node, replicas), "sentinels know all")
 
     @property
     def url(self) -> str:
-        hosts = ",".join(node.name for node in self.sentinels)
-        return f"redis+sentinel://{hosts}/{SERVICE}/0"
+        return f"{listed('redis+sentinel', self.sentinels)}/{SERVICE}/0"
 
     @property
     def primary(self) -> Node:
         """The server that the sentinels say is the primary."""
         _, port = self.sentinels[0].call("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)
-        return next(node for node in self.nodes if node.port == int(port))
+        return next(node for node in self.nodes if told_port(node) == int(port))
 
     def client(self, *, decode_responses: bool = True) -> Any:
         return redis.Redis(
@@ -231,7 +250,7 @@ class Sentinels:
             f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n"
             f"sentinel failover-timeout {SERVICE} 5000\n"
         )
-        return SentinelNode(path, config)
+        return SentinelNode(path, config, secured(self._tls, "--tls-replication"))
 
     def _knows(self, node: Node, replicas: int) -> bool:
         (about,) = node.call("SENTINEL MASTERS").values()
@@ -244,14 +263,15 @@ class Sentinels:
 class SentinelNode(Node):
     """A sentinel: its configuration is a file that it writes to."""
 
-    def __init__(self, path: str, config: Path) -> None:
-        self.path, self.config, self.port = path, config, free_port()
+    def __init__(self, path: str, config: Path, options: Sequence[str] = ()) -> None:
+        self.path, self.config, self.options, self.port = path, config, options, free_port()
         self.start()
 
     def start(self) -> None:
         command = [self.path, str(self.config), "--port", str(self.port), "--bind", HOST]
         with (self.config.parent / "log").open("ab") as log:
-            self.process = subprocess.Popen(tied([*command, "--sentinel"]), stdout=log)
+            every = [*command, "--sentinel", *self.options]
+            self.process = subprocess.Popen(tied(every), stdout=log)
         wait_for(lambda: bool(self.call("PING")), "a sentinel answers")
 
 

@@ -11,6 +11,7 @@ from redis.exceptions import RedisClusterException
 from streams.keys import Keys, shard_of
 from tests.topology.market import CONFIG, SHARDS, SYMBOLS, Tick, ticks, write
 from tests.topology.servers import HOST, Cluster, Node, Sentinels, killed
+from tests.topology.test_rights import User, certified
 from tests.workers.fleet import Fleet, fleet, same_content, wait_until
 
 RECOVER_S_MAX = 30.0
@@ -139,6 +140,32 @@ def test_what_the_replica_lacked_is_published_again_with_the_same_ids(
         assert {signal["id"] for signal in lost} <= set(again)
         assert '"event": "shard lost"' in running.log("one")
         assert "the cursor is at" in running.log("one")
+
+
+@pytest.mark.soak
+def test_an_acl_user_follows_a_failover_behind_sentinels_over_tls(tmp_path: Path) -> None:
+    ca, options = certified(tmp_path / "tls")
+    with killed(Sentinels("redis7", tmp_path / "servers", tls=options)) as servers:
+        ports = [node.port for node in servers.nodes]
+        with User.of(servers, ports, "") as user:
+            settings = user.settings()
+            settings["redis"]["ca_file"] = str(ca)
+            with fleet(user, tmp_path, settings) as running:
+                running.start("one")
+                wait_until(lambda: set(running.owners()) == {"one"}, "the worker owns all")
+                running.push(ticks(0, 5))
+                running.await_caught_up()
+                primary = servers.primary
+                replica = next(node for node in servers.nodes if node is not primary)
+                wait_until(lambda: offset_of(primary) == acknowledged(primary), "all is copied")
+                primary.kill()
+                wait_until(lambda: servers.primary is replica, "the sentinels promote the replica")
+                push_until_told(running, ticks(5, 5))
+                running.await_caught_up()
+                assert_published_once(running, tmp_path, ticks(0, 10))
+                assert running.run("doctor").returncode == 0
+                survivor = user.nodes[servers.nodes.index(replica)]
+                assert survivor.execute_command("ACL LOG") == []
 
 
 @pytest.mark.soak

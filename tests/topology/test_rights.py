@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -53,7 +53,8 @@ class User:
         url = server.url.replace("://", "://worker@")
         yield cls(server, url, nodes, frozenset(rights))
         for node in nodes:
-            node.acl_deluser("worker")
+            with suppress(redis.ConnectionError):  # of a server that a test has killed
+                node.acl_deluser("worker")
             node.close()
 
     def client(self, *, decode_responses: bool = True) -> Any:
