@@ -37,14 +37,15 @@ def linked(settings: RedisSettings) -> Iterator[Link]:
 def full_url(settings: RedisSettings) -> str:
     """The URL with user, password and certificate authority that are set apart from it."""
     parts = urlsplit(settings.url)
-    hosts = parts.netloc.rpartition("@")[2]
-    login = ""
+    login, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    if settings.username is not None:
+        user = quote(settings.username, safe="")
     if settings.password is not None:
         password = quote(settings.password.get_secret_value(), safe="")
-        login = f"{quote(settings.username or '', safe='')}:{password}@"
-    elif "@" in parts.netloc:
-        login = parts.netloc.rpartition("@")[0] + "@"
+    if user or password:
+        hosts = f"{user}:{password}@{hosts}"
     query = dict(parse_qsl(parts.query))
     if settings.ca_file is not None:
         query["ssl_ca_certs"] = str(settings.ca_file)
-    return parts._replace(netloc=login + hosts, query=urlencode(query)).geturl()
+    return parts._replace(netloc=hosts, query=urlencode(query)).geturl()

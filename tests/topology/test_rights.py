@@ -21,6 +21,8 @@ from tests.conftest import REPOSITORY, Server, free_port
 from tests.topology.market import CONFIG, ticks, write
 from tests.topology.servers import HOST, Cluster, binary, killed, wait_for
 from tests.workers.fleet import Fleet, Servers, fleet, same_content, wait_until
+from workers.connection import full_url
+from workers.settings import RedisSettings
 from workers.tied import tied
 
 WIRE = (REPOSITORY / "docs" / "wire.md").read_text()
@@ -229,6 +231,27 @@ def test_a_right_that_is_missing_is_named(user: User, tmp_path: Path, missing: s
         running.start("one")
         said = f"no permissions to run the '{missing}"
         wait_until(lambda: said in running.log("one"), "the log names it", 30)
+
+
+@pytest.mark.parametrize(
+    ("login", "given"),
+    [
+        ("", {"username": "worker"}),
+        (":secret@", {"username": "worker"}),
+        ("worker@", {"password": "secret"}),
+        ("other:wrong@", {"username": "worker", "password": "secret"}),
+    ],
+)
+def test_user_and_password_may_come_from_url_and_settings(
+    server: Server, login: str, given: dict[str, Any]
+) -> None:
+    with server.client() as client:
+        secret = ">secret" if "secret" in (login + str(given)) else "nopass"
+        client.execute_command("ACL SETUSER", "worker", "reset", "on", secret, "~*", "+@all")
+        url = server.url.replace("://", f"://{login}")
+        with connect(full_url(RedisSettings(url=url, **given))) as link:
+            assert link.client.acl_whoami() == "worker"
+        client.acl_deluser("worker")
 
 
 @dataclass(frozen=True)
