@@ -67,6 +67,32 @@ def test_the_image_is_pinned_and_its_user_is_a_number() -> None:
     assert ":latest" not in DOCKERFILE
 
 
+@pytest.mark.parametrize("left", ["nothing", "half", "whole"])
+def test_a_start_mends_what_a_killed_start_left_of_the_kernels(left: str, tmp_path: Path) -> None:
+    image, cache = tmp_path / "image", tmp_path / "tmp" / "kernels"
+    (image / "kernels" / "of").mkdir(parents=True)
+    (image / "kernels" / "of" / "one.nbi").write_text("whole")
+    fleet = image / "venv" / "bin" / "fleet"
+    fleet.parent.mkdir(parents=True)
+    fleet.write_text('#!/bin/sh\necho "$@"\n')
+    fleet.chmod(0o755)
+    script = (REPOSITORY / "docker" / "fleet").read_text().replace("/opt/signalfleet", str(image))
+    if left == "whole":
+        shutil.copytree(image / "kernels", cache)
+    cache.parent.mkdir(exist_ok=True)
+    # In a container every start has the process id 1; here the shell tells its own.
+    half = 'mkdir -p "$NUMBA_CACHE_DIR.$$/of"; : > "$NUMBA_CACHE_DIR.$$/of/one.nbi"\n'
+    path = tmp_path / "fleet"
+    path.write_text(
+        script.replace("set -eu\n", "set -eu\n" + half if left == "half" else "set -eu\n")
+    )
+    said = run("sh", path, "worker", env={**os.environ, "NUMBA_CACHE_DIR": str(cache)})
+    assert said == "worker\n"
+    assert [str(one.relative_to(cache)) for one in cache.rglob("*")] == ["of", "of/one.nbi"]
+    assert (cache / "of" / "one.nbi").read_text() == "whole"
+    assert list(cache.parent.iterdir()) == [cache]
+
+
 @pytest.fixture(scope="module")
 def base() -> str:
     """A base image of Debian's packages, made once a machine."""
