@@ -8,6 +8,8 @@ from prometheus_client.registry import Collector
 
 from workers.latency import BUCKETS_S, Latency
 
+FREE, HANDED, SILENT = FOUND = ("free", "handed", "silent")  # with whom a shard was, when taken
+
 
 class KnownGauge(Collector):
     """A gauge that is read when it is asked for, and has no sample while that gives None."""
@@ -84,6 +86,8 @@ class Metrics:
         self.snapshot_seconds = histogram("snapshot_seconds", "Time to write one snapshot.")
         self.takeover_seconds = histogram("takeover_seconds", "Time to load and replay a shard.")
         self.commits_done = self.commits.labels(result="done")
+        for found in FOUND:  # from 0 on, or the first of them would be no increase
+            self.takeovers.labels(from_state=found)
 
     def forget(self, shard: str) -> None:
         """Drop the series of a shard that this worker gave up."""

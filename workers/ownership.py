@@ -23,7 +23,7 @@ from workers.bell import Bell, Released
 from workers.conductor import Conductor, Part
 from workers.dataplane import DataPlane, Give, Take
 from workers.membership import SHARED, Beat, Membership, View
-from workers.metrics import Metrics
+from workers.metrics import FREE, HANDED, SILENT, Metrics
 from workers.observer import Observer
 from workers.program import Program
 from workers.scripting.keeper import ScriptKeeper
@@ -276,5 +276,5 @@ class Ownership:
 def _from_state(lease: Lease, name: str) -> str:
     """How a shard was found: handed to us, free, or with a worker that fell silent."""
     if lease.previous == name:
-        return "handed"
-    return "silent" if lease.previous else "free"
+        return HANDED
+    return SILENT if lease.previous else FREE
