@@ -203,6 +203,12 @@ def test_helm_test_has_a_pod_to_run() -> None:
     assert pod["spec"]["activeDeadlineSeconds"] > 0
 
 
+def test_helm_test_runs_on_the_nodes_that_the_workers_run_on() -> None:
+    worker, selftest = (pods(render("everything"))[name]["spec"] for name in ("worker", "selftest"))
+    for key in ("nodeSelector", "tolerations"):
+        assert selftest[key] == worker[key]
+
+
 def test_a_volume_of_the_charts_own_server_outlives_the_release() -> None:
     server = the(render("valkey-streams"), "StatefulSet")["spec"]
     [claim] = server["volumeClaimTemplates"]  # which helm and Kubernetes both leave alone

@@ -2,16 +2,22 @@
 
 import copy
 import json
+import re
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from helm.generate import values as leaves
 from tests.helm import schemas
 from tests.helm.chart import (
+    CHART,
     HELMS,
     KUBERNETES_ALL,
     VALUE_SETS,
+    VALUES,
     Json,
     RefusedError,
     _render,
@@ -85,6 +91,35 @@ def test_the_longest_release_name_fits_everywhere(values: str) -> None:
         assert len(longest.get(document["kind"], name)) <= NAME_LENGTH_MAX
         labels = document["metadata"].get("labels", {})
         assert all(len(value) <= NAME_LENGTH_MAX for value in labels.values())
+
+
+@pytest.mark.parametrize("release", ["1st", "my.fleet"])
+def test_a_release_whose_services_could_not_be_made_is_refused(release: str) -> None:
+    complaint = f"fullnameOverride: missing, and no Service may be called {release}-signalfleet"
+    with pytest.raises(RefusedError, match=re.escape(complaint)):
+        render("tryout", release=release)
+    assert render("tryout", {"fullnameOverride": "ta"}, release=release)
+
+
+@pytest.mark.parametrize("values", VALUE_SETS)
+def test_a_name_that_yaml_takes_for_something_else_stays_a_name(values: str) -> None:
+    given = yaml.safe_load((VALUES / f"{values}.yaml").read_text())
+    for leaf in leaves((CHART / "values.yaml").read_text()):
+        place, *rest = nested(given, leaf.path)
+        if rest and isinstance(rest[0], str) and not {"pattern", "enum"} & leaf.rules.keys():
+            place[leaf.path[-1]] = "1"
+    documents = render(values, given | {"fullnameOverride": "ta"}, release="1e3")
+    for document in documents:
+        schemas.validate(json.dumps(document), "1.36")
+        labels = document["metadata"]["labels"]
+        assert labels["app.kubernetes.io/instance"] == "1e3"
+
+
+def nested(given: Json, path: tuple[str, ...]) -> list[Any]:
+    """The mapping that holds a key, and the key's value where it has one that is not empty."""
+    for part in path[:-1]:
+        given = given.get(part) or {}
+    return [given, *([given[path[-1]]] if given.get(path[-1]) else [])]
 
 
 @pytest.mark.parametrize("values", ["tryout", "keda-streams", "keda"])

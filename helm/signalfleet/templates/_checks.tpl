@@ -10,6 +10,9 @@ client's built-in list, so its presence means that a real cluster was asked what
 {{- $keda := and $scaling.enabled (eq $scaling.provider "keda") -}}
 {{- $url := include "signalfleet.redisUrl" . -}}
 {{- $live := .Capabilities.APIVersions.Has "apiregistration.k8s.io/v1" -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "signalfleet.fullname" .)) }}
+fullnameOverride: missing, and no Service may be called {{ include "signalfleet.fullname" . }}, as the release would have it: lower-case letters, digits and dashes after a letter
+{{- end }}
 {{- $servers := 0 -}}
 {{- range list $redis.url $secret.urlKey .Values.valkey.enabled -}}{{- if . -}}{{- $servers = add1 $servers -}}{{- end -}}{{- end -}}
 {{- if eq (int $servers) 0 }}

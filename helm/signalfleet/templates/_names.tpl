@@ -17,7 +17,7 @@ release names stay apart. A release called `signalfleet` is not called so twice.
 {{/* Labels that select pods: few, and never to change between versions of the chart. */}}
 {{- define "signalfleet.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Labels of every object; as a list (context, component) also the component. */}}

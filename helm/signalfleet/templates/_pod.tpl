@@ -1,6 +1,6 @@
 {{/* What every pod of the release has in common; passes Pod Security `restricted`. */}}
 {{- define "signalfleet.podBase" -}}
-serviceAccountName: {{ include "signalfleet.serviceAccount" . }}
+serviceAccountName: {{ include "signalfleet.serviceAccount" . | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}

@@ -43,8 +43,8 @@
 - name: {{ index . 0 }}
   valueFrom:
     secretKeyRef:
-      name: {{ index . 1 }}
-      key: {{ index . 2 }}
+      name: {{ index . 1 | quote }}
+      key: {{ index . 2 | quote }}
 {{- end -}}
 
 {{/* How every client of the release reaches the server. */}}
@@ -87,10 +87,10 @@
 - name: redis-ca
   {{- if .caSecret }}
   secret:
-    secretName: {{ .caSecret }}
+    secretName: {{ .caSecret | quote }}
   {{- else }}
   configMap:
-    name: {{ .caConfigMap }}
+    name: {{ .caConfigMap | quote }}
   {{- end }}
     items: [{key: {{ .caKey | quote }}, path: ca.crt}]
 {{- end }}
