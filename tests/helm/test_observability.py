@@ -128,6 +128,8 @@ def test_the_alerts_know_the_fleets_own_limits() -> None:
     by_name = {rule["alert"]: rule["expr"] for rule in rules()}
     assert by_name["SignalfleetShardsWithoutOwner"].endswith("< 64")
     assert by_name["SignalfleetAtMaximum"].endswith("> 32")
+    sources = {"extraConfig": {"sources": ["trades-A", "trades-B"]}}
+    assert rules(given=sources)[0]["expr"].endswith("< 66")  # each is a shard of its own
     fixed = {rule["alert"] for rule in rules("everything")}
     # Without an autoscaler there is no maximum, and nobody waits for a number.
     assert by_name.keys() - fixed == {"SignalfleetAtMaximum", "SignalfleetRequiredUnknown"}

@@ -123,6 +123,12 @@ def test_a_bad_value_is_refused_by_its_key(bad: tuple[Any, ...], version: str) -
     assert all(key in message for key in keys), message
 
 
+def test_a_source_stream_is_a_shard_that_a_worker_may_have() -> None:
+    sources = {"config": {"shards": 1}, "extraConfig": {"sources": ["trades-A", "trades-B"]}}
+    assert render("bare", {**sources, "worker": {"replicas": 3}})
+    assert render("hpa", {**sources, "autoscaling": {"maxReplicas": 3}})
+
+
 def test_global_values_are_let_through() -> None:
     assert render("bare", {"global": {"anything": 1}}) == render("bare")
 
@@ -179,6 +185,16 @@ CROSS = [
         "secret-url",
         {"autoscaling": {"enabled": True, "keda": {"trigger": "redis-streams"}}},
         ["autoscaling.keda.trigger: redis-streams needs redis.url"],
+    ),
+    (
+        "keda-streams",
+        {"extraConfig": {"sources": ["trades-A"]}},
+        ["autoscaling.keda.trigger: redis-streams does not ask for extraConfig.sources"],
+    ),
+    (
+        "bare",
+        {"extraConfig": {"sources": ["trades-A"]}, "worker": {"replicas": 18}},
+        ["worker.replicas: 18 workers for config.shards=16 and 1 of extraConfig.sources"],
     ),
     (
         "keda-prometheus",

@@ -9,6 +9,9 @@ client's built-in list, so its presence means that a real cluster was asked what
 {{- $scaling := .Values.autoscaling -}}
 {{- $keda := and $scaling.enabled (eq $scaling.provider "keda") -}}
 {{- $url := include "signalfleet.redisUrl" . -}}
+{{- $shards := include "signalfleet.shards" . | int -}}
+{{- $sources := len (.Values.extraConfig.sources | default list) -}}
+{{- $counted := printf "config.shards=%d%s" (int .Values.config.shards) (ternary (printf " and %d of extraConfig.sources" $sources) "" (gt $sources 0)) -}}
 {{- $live := .Capabilities.APIVersions.Has "apiregistration.k8s.io/v1" -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "signalfleet.fullname" .)) }}
 fullnameOverride: missing, and no Service may be called {{ include "signalfleet.fullname" . }}, as the release would have it: lower-case letters, digits and dashes after a letter
@@ -59,8 +62,8 @@ telemetry.endpoint: missing, though telemetry.existingSecret is set
 {{- if ge $drain (float64 .Values.worker.terminationGracePeriodSeconds) }}
 worker.terminationGracePeriodSeconds: {{ .Values.worker.terminationGracePeriodSeconds }} must be more than config.worker.drain_s, {{ $drain }}
 {{- end }}
-{{- if and (not $scaling.enabled) (gt (int .Values.worker.replicas) (int .Values.config.shards)) }}
-worker.replicas: {{ .Values.worker.replicas }} workers for config.shards={{ .Values.config.shards }}; the rest would idle
+{{- if and (not $scaling.enabled) (gt (int .Values.worker.replicas) $shards) }}
+worker.replicas: {{ .Values.worker.replicas }} workers for {{ $counted }}; the rest would idle
 {{- end }}
 {{- $own := include "signalfleet.workerEnv" . | fromYamlArray }}
 {{- range $extra := .Values.worker.extraEnv }}
@@ -74,8 +77,8 @@ worker.extraEnv: {{ .name }} is set by the chart itself
 {{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
 autoscaling.minReplicas: {{ $scaling.minReplicas }} is more than autoscaling.maxReplicas, {{ $scaling.maxReplicas }}
 {{- end }}
-{{- if gt (int $scaling.maxReplicas) (int .Values.config.shards) }}
-autoscaling.maxReplicas: {{ $scaling.maxReplicas }} is more than config.shards, {{ .Values.config.shards }}; the rest would idle
+{{- if gt (int $scaling.maxReplicas) $shards }}
+autoscaling.maxReplicas: {{ $scaling.maxReplicas }} is more than {{ $counted }}; the rest would idle
 {{- end }}
 {{- end }}
 {{- if $keda }}
@@ -85,6 +88,9 @@ autoscaling.keda.fallback.replicas: {{ $scaling.keda.fallback.replicas }} is mor
 {{- if eq $scaling.keda.trigger "redis-streams" }}
 {{- if gt (int .Values.config.shards) 32 }}
 autoscaling.keda.trigger: redis-streams asks Redis once a shard, and config.shards is {{ .Values.config.shards }}, over 32; use metrics-api
+{{- end }}
+{{- if gt $sources 0 }}
+autoscaling.keda.trigger: redis-streams does not ask for extraConfig.sources; use metrics-api
 {{- end }}
 {{- if not $url }}
 autoscaling.keda.trigger: redis-streams needs redis.url, which KEDA cannot read out of a secret

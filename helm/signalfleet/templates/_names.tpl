@@ -31,6 +31,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end -}}
 
+{{/* Shards there are: the numbered ones, and a source stream is one of its own. */}}
+{{- define "signalfleet.shards" -}}
+{{- add (int .Values.config.shards) (len (.Values.extraConfig.sources | default list)) -}}
+{{- end -}}
+
 {{- define "signalfleet.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- .Values.serviceAccount.name | default (include "signalfleet.fullname" .) -}}
