@@ -201,10 +201,11 @@ def test_a_configuration_that_no_worker_takes_fails_install_and_test_and_is_name
         run = cluster.helm(HELM, "install", "demo", "--wait", "--timeout", "5s", given=given)
         assert run.returncode != 0
         assert "demo-signalfleet not ready" in run.stderr
-        assert "worker.leese_ms: unknown key" in cluster.logs()
+        said = "worker.leese_ms: unknown key"
+        wait_until(lambda: said in cluster.logs(), "the worker has said why")
         run = cluster.helm(HELM, "test", "demo", "--logs", "--timeout", "60s")
         assert run.returncode != 0
-        assert "worker.leese_ms: unknown key" in run.stdout + run.stderr
+        assert said in run.stdout + run.stderr
 
 
 def test_a_rollout_is_not_held_up_by_a_worker_that_no_shard_is_left_for(

@@ -1,6 +1,5 @@
 """A primary is killed, or a slot moves, under running workers: they go on by themselves."""
 
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from tests.topology.servers import HOST, Cluster, Node, Sentinels, killed
 from tests.topology.test_rights import User, certified
 from tests.workers.fleet import Fleet, fleet, same_content, wait_until
 
-RECOVER_S_MAX = 30.0
-
 
 def push_until_told(running: Fleet, rows: list[Tick]) -> None:
     """As a producer would: it sends again what no server has taken."""
@@ -27,7 +24,7 @@ def push_until_told(running: Fleet, rows: list[Tick]) -> None:
             return False
         return True
 
-    wait_until(done, "the servers take ticks again", RECOVER_S_MAX)
+    wait_until(done, "the servers take ticks again")
 
 
 def caught_up(running: Fleet) -> set[int]:
@@ -68,11 +65,9 @@ def test_the_other_shards_go_on_while_a_primary_of_a_cluster_is_replaced(tmp_pat
         victim.kill()
         others = [row for row in ticks(5, 5) if shard_of(row[0], SHARDS) not in gone]
         push_to_the_living(cluster, others)
-        started = time.monotonic()
         wait_until(lambda: cluster.owner(Keys().ticks(min(gone))).port != victim.port, "elected")
         push_until_told(running, [row for row in ticks(5, 5) if shard_of(row[0], SHARDS) in gone])
-        running.await_caught_up(RECOVER_S_MAX)
-        assert time.monotonic() - started < RECOVER_S_MAX
+        running.await_caught_up()
         assert_published_once(running, tmp_path, ticks(0, 10))
         assert "crashed" not in running.log("one") + running.log("two")
         assert '"event": "shards away"' in running.log("one") + running.log("two")
@@ -96,7 +91,6 @@ def push_to_the_living(cluster: Cluster, rows: list[Tick]) -> None:
                 client.hget(Keys().shard(n), "cursor") == newest
             ),
             f"shard {n} goes on",
-            seconds=10,
         )
     for client in clients.values():
         client.close()
@@ -126,15 +120,16 @@ def test_what_the_replica_lacked_is_published_again_with_the_same_ids(
         replica = next(node for node in servers.nodes if node is not primary)
         wait_until(lambda: offset_of(primary) == acknowledged(primary), "the replica has it all")
         kept = running.published("signals")
-        # The replica hears no more; the sentinels would mend that, but not within eight seconds.
-        replica.call("REPLICAOF", HOST, 1)
+        # The replica hears no more, and nothing that the sentinels do would mend that.
+        replica.call("CONFIG SET", "masteruser", "nobody", "masterauth", "nothing")
+        primary.call("CLIENT KILL TYPE", "replica")
         running.push(ticks(5, 5))
         running.await_caught_up()
         lost = running.published("signals")[len(kept) :]
         primary.kill()
         wait_until(lambda: servers.primary is replica, "the sentinels promote the replica")
         push_until_told(running, ticks(5, 5))
-        running.await_caught_up(RECOVER_S_MAX)
+        running.await_caught_up()
         assert_published_once(running, tmp_path, ticks(0, 10))
         again = Counter(signal["id"] for signal in running.published("signals"))
         assert {signal["id"] for signal in lost} <= set(again)
@@ -184,14 +179,14 @@ def test_a_slot_that_moves_takes_its_shard_along(cluster: Cluster, tmp_path: Pat
         running.push(ticks(5, 1))
         # The shard waits, for some of its keys are not there yet; the others do not.
         others = {shard_of(symbol, SHARDS) for symbol in SYMBOLS} - {shard}
-        wait_until(lambda: others <= caught_up(running), "the other shards go on", 10)
+        wait_until(lambda: others <= caught_up(running), "the other shards go on")
         assert shard not in caught_up(running)
         keys = source.call("CLUSTER GETKEYSINSLOT", slot, 100)
         source.call("MIGRATE", HOST, target.port, "", 0, 5000, "KEYS", *keys)
         for node in (target, source, *cluster.primaries):
             node.call("CLUSTER SETSLOT", slot, "NODE", target.call("CLUSTER MYID"))
         running.push(ticks(6, 4))
-        running.await_caught_up(RECOVER_S_MAX)
+        running.await_caught_up()
         assert cluster.owner(Keys().ticks(shard)) is target
         assert_published_once(running, tmp_path, ticks(0, 10))
         assert "crashed" not in running.log("one")

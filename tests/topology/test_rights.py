@@ -230,7 +230,7 @@ def test_a_right_that_is_missing_is_named(user: User, tmp_path: Path, missing: s
     with fleet(user, tmp_path, user.settings(shards=2)) as running:
         running.start("one")
         said = f"no permissions to run the '{missing}"
-        wait_until(lambda: said in running.log("one"), "the log names it", 30)
+        wait_until(lambda: said in running.log("one"), "the log names it")
 
 
 @pytest.mark.parametrize(
