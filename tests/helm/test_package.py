@@ -71,6 +71,18 @@ def test_the_notes_say_the_next_step(version: str) -> None:
     assert "its data goes with its pod" in notes
 
 
+def test_the_notes_count_their_steps_without_a_hole() -> None:
+    given = {"valkey": {"enabled": True}, "config": {"plans": {"core": {"timeframe": "1m"}}}}
+    for steps, tested in (("1234", True), ("123", False)):
+        run = helm(
+            HELM,
+            *("install", "demo", str(CHART), "--dry-run=client", "--values=-"),
+            given={**given, "selftest": {"enabled": tested}},
+        )
+        notes = run.stdout.partition("NOTES:")[2]
+        assert "".join(re.findall(r"^(\d)\. ", notes, re.MULTILINE)) == steps
+
+
 @pytest.mark.parametrize("shards", [2, 16, 32, 100])
 def test_the_notes_push_a_tick_into_the_shard_of_its_symbol(shards: int) -> None:
     run = helm(
