@@ -173,6 +173,11 @@ CROSS = [
         {"worker": {"extraEnv": [{"name": "POD_NAME", "value": "x"}]}},
         ["worker.extraEnv: POD_NAME"],
     ),
+    (
+        "bare",
+        {"worker": {"extraEnv": [{"name": "FLEET_SHARDS", "value": "8"}]}},
+        ["worker.extraEnv: FLEET_SHARDS is a setting; its place is config or extraConfig"],
+    ),
     ("keda", {"autoscaling": {"maxReplicas": 65}}, ["autoscaling.maxReplicas: 65 is more than"]),
     ("hpa", {"autoscaling": {"minReplicas": 9}}, ["autoscaling.minReplicas: 9 is more than"]),
     (

@@ -66,11 +66,13 @@ worker.terminationGracePeriodSeconds: {{ .Values.worker.terminationGracePeriodSe
 worker.replicas: {{ .Values.worker.replicas }} workers for {{ $counted }}; the rest would idle
 {{- end }}
 {{- $own := include "signalfleet.workerEnv" . | fromYamlArray }}
-{{- range $extra := .Values.worker.extraEnv }}
-{{- range $own }}
-{{- if eq .name $extra.name }}
+{{- $names := list }}
+{{- range $own }}{{- $names = append $names .name }}{{- end }}
+{{- range .Values.worker.extraEnv }}
+{{- if has .name $names }}
 worker.extraEnv: {{ .name }} is set by the chart itself
-{{- end }}
+{{- else if and (hasPrefix "FLEET_" .name) (hasKey . "value") }}
+worker.extraEnv: {{ .name }} is a setting; its place is config or extraConfig, where the chart and helm test see it
 {{- end }}
 {{- end }}
 {{- if $scaling.enabled }}
