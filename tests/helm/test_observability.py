@@ -102,11 +102,17 @@ def test_a_label_that_is_asked_for_is_one_of_the_metrics_own(exposition: str) ->
     """A misspelt label is no error in PromQL: the query would be silent for ever."""
     series = re.findall(r"^(signalfleet_\w+)\{(.*?)\} ", exposition, re.MULTILINE)
     labels = {name: set(re.findall(r"(\w+)=", text)) for name, text in series}
+    values = {(name, value) for name, text in series for value in re.findall(r'\w+=".*?"', text)}
     of_prometheus = {"namespace", "service", "pod"}
     for expression in expressions():
+        grouped = set(re.findall(r"by \((\w+)\)", expression)) - of_prometheus
         for name, matchers in re.findall(r"(signalfleet_\w+)\{(.*?)\}", expression):
             asked = set(re.findall(r"(\w+)\s*!?=", matchers)) - of_prometheus
             assert not asked or asked <= labels[name], expression
+            for value in re.findall(r'(\w+)="(.*?)"', matchers):
+                assert value[0] in of_prometheus or (name, '{}="{}"'.format(*value)) in values
+        of_metrics = set().union(*(labels.get(name, set()) for name in METRIC.findall(expression)))
+        assert grouped <= of_metrics, expression
 
 
 def test_every_query_asks_only_for_this_release() -> None:
