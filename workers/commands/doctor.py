@@ -5,19 +5,14 @@ import sys
 import click
 import orjson
 from rich.console import Console
+from rich.text import Text
 
+from workers.commands.console import for_people
 from workers.commands.options import json_option, with_settings
 from workers.connection import linked
 from workers.doctor import Finding, examine_setup, examine_stream
 from workers.scripting.checkup import examine_scripts
 from workers.settings import Settings
-
-MARKS = {
-    "ok": "[green]ok[/green]",
-    "warning": "[yellow]warning[/yellow]",
-    "error": "[red]error[/red]",
-}
-
 
 COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
@@ -36,13 +31,13 @@ def command(settings: Settings, stream: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps({"findings": [finding._asdict() for finding in findings]}))
     else:
-        _show(findings, Console())
+        _show(findings, for_people())
     if any(finding.level == "error" for finding in findings):
         sys.exit(1)
 
 
 def _show(findings: list[Finding], console: Console) -> None:
     for level, what, advice in findings:
-        console.print(f"[{COLOURS[level]}]{level}[/]  {what}", highlight=False)
+        console.print(Text.assemble((level, COLOURS[level]), f"  {what}"))
         if advice:
-            console.print(f"       {advice}", highlight=False)
+            console.print(f"       {advice}")

@@ -9,10 +9,12 @@ import click
 import orjson
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from indicators import CATALOGUE
 from indicators.catalogue import Indicator
 from indicators.describe import describe
+from workers.commands.console import for_people
 from workers.commands.options import json_option, with_settings
 from workers.settings import Settings
 
@@ -28,9 +30,9 @@ def command(settings: Settings, name: str | None, as_json: bool) -> None:  # noq
         for indicator in chosen:
             click.echo(orjson.dumps(describe(indicator)))
     elif name is None:
-        _list(chosen, Console())
+        _list(chosen, for_people())
     else:
-        _show(describe(chosen[0]), Console())
+        _show(describe(chosen[0]), for_people())
 
 
 def _find(name: str) -> Indicator:
@@ -51,7 +53,8 @@ def _list(chosen: list[Indicator], console: Console) -> None:
 
 
 def _show(about: Mapping[str, Any], console: Console) -> None:
-    console.print(f"[bold]{about['usage']}[/bold]\n{about['summary']}\n")
+    console.print(Text(about["usage"], style="bold"))
+    console.print(f"{about['summary']}\n")
     for key, value in about.items():
         if key in {"usage", "summary", "description"} or value in (None, "", []):
             continue
@@ -64,4 +67,4 @@ def _show(about: Mapping[str, Any], console: Console) -> None:
                     "  " + "  ".join(f"{k} {v}" for k, v in item.items() if v is not None)
                 )
         else:
-            console.print(f"{key}: {value}", highlight=False)
+            console.print(f"{key}: {value}")

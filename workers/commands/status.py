@@ -2,9 +2,12 @@
 
 import click
 import orjson
-from rich.console import Console, Group
+from rich import box
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
+from workers.commands.console import for_people
 from workers.commands.options import json_option, with_settings
 from workers.connection import linked
 from workers.load import ShardLoad
@@ -28,25 +31,26 @@ def command(settings: Settings, as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps(overview.as_json()))
     else:
-        show(overview, Console())
-
-
-def show(overview: Overview, console: Console) -> None:
-    """Print the overview for people."""
-    console.print(picture(overview))
+        for_people().print(picture(overview))
 
 
 def picture(overview: Overview) -> Group:
     """The overview for people."""
-    table = Table(title=f"fleet {overview.name}", title_justify="left")
+    table = Table(
+        title=f"fleet {overview.name}", title_justify="left",
+        box=box.SIMPLE_HEAD, show_edge=False, padding=0,
+    )  # fmt: skip
     for name in COLUMNS:
-        table.add_column(name, justify="left" if name in TEXTS else "right")
+        if name in TEXTS:
+            table.add_column(name, overflow="fold", min_width=len(name))
+        else:  # names give way where it is narrow: a number that is cut is a wrong one
+            table.add_column(name, justify="right", no_wrap=True)
     loads = overview.loads
     for shard in overview.shards:
         load = loads.get(shard.shard, ShardLoad())
         table.add_row(
             shard.shard,
-            shard.owner or "[red]nobody[/red]",
+            shard.owner or Text("nobody", style="red"),
             f"{shard.lag.entries:,}",
             f"{shard.lag.seconds:.1f} s",
             f"{shard.entries:,}",
@@ -57,14 +61,14 @@ def picture(overview: Overview) -> Group:
             f"{load.level}" + (f", sheds {load.tier}" if load.tier else ""),
             f"{load.hot} {load.hot_share:.0%}" if load.hot else "",
         )
-    lines = [
+    lines: list[str | Text] = [
         f"{worker.name}: {len(worker.shards)} shards, seen {worker.age_ms} ms ago"
         for worker in overview.workers
     ]
     counts = ", ".join(f"{amount:,} {name}" for name, amount in overview.counts.items())
     return Group(
         table,
-        *(lines or ["[red]no worker is alive[/red]: start one with `fleet worker`"]),
+        *(lines or [Text("no worker is alive: start one with `fleet worker`", style="red")]),
         f"{overview.lag_entries:,} entries wait; ticks: {counts}",
         f"workers required {overview.required.reason}",
         f"pressure {overview.pressure.level}: {overview.pressure.reason}",

@@ -7,15 +7,18 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import click
 import orjson
 from rich.console import Console
+from rich.text import Text
 
 from streams.errors import Malformed
 from streams.reader import Gap, Position, Received, SignalReader, ValuesReader
 from streams.records import EntryId
 from streams.signals import Signal
+from workers.commands.console import for_people
 from workers.commands.options import json_option, with_settings
 from workers.connection import served
 from workers.replay import as_json
@@ -39,7 +42,7 @@ def command(
     """Follow signals (or values) until interrupted, each exactly once."""
     if start not in ("start", "now") and not ENTRY.fullmatch(start):
         raise click.UsageError(f"--from {start!r}: wanted an entry id, start or now")
-    show = _show_json if as_json else _Table().show
+    show = _show_json if as_json else partial(_show_line, for_people())
     with served(settings.redis) as url, suppress(KeyboardInterrupt, BrokenPipeError):
         shards = [*map(str, range(settings.shards)), *settings.sources]
         positions = None
@@ -86,28 +89,19 @@ def _show_json(received: Received) -> None:
     sys.stdout.buffer.flush()
 
 
-class _Table:
-    """Lines for people."""
-
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
-
-    def show(self, received: Received) -> None:
-        """Print one line."""
-        item = received.item
-        if isinstance(item, Malformed):
-            self._console.print(f"[red]cannot be read[/red] {received.entry}: {item}")
-        elif isinstance(item, Gap):
-            self._console.print(
-                f"[red]gap[/red] in shard {received.shard}: wanted {item.wanted}, saw {item.seen}"
-            )
+def _show_line(console: Console, received: Received) -> None:
+    item = received.item
+    if isinstance(item, Malformed):
+        line = Text.assemble(("cannot be read", "red"), f" {received.entry}: {item}")
+    elif isinstance(item, Gap):
+        line = Text.assemble(
+            ("gap", "red"), f" in shard {received.shard}: wanted {item.wanted}, saw {item.seen}"
+        )
+    else:
+        when = datetime.fromtimestamp(item.ts / NS_PER_S, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        line = Text(f"{when} {item.symbol:12} {item.timeframe:>4} {item.status:8} ")
+        if isinstance(item, Signal):
+            line.append(f"{item.name} ", "bold").append(orjson.dumps(item.value).decode())
         else:
-            when = datetime.fromtimestamp(item.ts / NS_PER_S, UTC).strftime("%Y-%m-%d %H:%M:%S")
-            what = (
-                f"[bold]{item.name}[/bold] {orjson.dumps(item.value).decode()}"
-                if isinstance(item, Signal)
-                else orjson.dumps(item.data).decode()
-            )
-            self._console.print(
-                f"{when} {item.symbol:12} {item.timeframe:>4} {item.status:8} {what}"
-            )
+            line.append(orjson.dumps(item.data).decode())
+    console.print(line, soft_wrap=True)

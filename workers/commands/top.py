@@ -1,12 +1,15 @@
 """`fleet top`: the fleet as it is now, again and again."""
 
 import time
+from contextlib import nullcontext, suppress
 
 import click
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 
+from streams.connection import Link
 from streams.errors import Unavailable
+from workers.commands.console import for_people
 from workers.commands.options import with_settings
 from workers.commands.status import picture
 from workers.connection import linked
@@ -20,15 +23,23 @@ from workers.settings import Settings
 @with_settings
 def command(settings: Settings, every: float, count: int | None) -> None:
     """Show shards, workers, lag, pressure, and how many workers are required and why."""
-    console = Console()
+    console = for_people()
+    live = Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext()
     looks = 0
-    with linked(settings.redis) as link, Live(console=console, auto_refresh=False) as live:
+    with suppress(KeyboardInterrupt), linked(settings.redis) as link, live as screen:
         while count is None or looks < count:
             looks += 1
-            try:
-                seen = picture(look(link, settings))
-            except Unavailable as error:
-                seen = Group(f"server away: {error}")
-            live.update(seen, refresh=True)
+            seen = _look(link, settings)
+            if screen is None:
+                console.print(seen)
+            else:
+                screen.update(seen, refresh=True)
             if looks != count:
                 time.sleep(every)
+
+
+def _look(link: Link, settings: Settings) -> Group:
+    try:
+        return picture(look(link, settings))
+    except Unavailable as error:
+        return Group(f"server away: {error}")
