@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from redis.connection import parse_url
 
+_parse_url: Any = parse_url  # redis-py has no types there
 PORT, SENTINEL_PORT = 6379, 26379
 SCHEMES = (
     *("redis", "redis+sentinel", "redis+cluster"),
@@ -43,10 +44,11 @@ class Address:
         if parts.scheme.endswith("+cluster"):
             return cls(url, "cluster", _hosts(parts, PORT), options=_options(parts))
         if not parts.scheme.endswith("+sentinel"):
+            _parse_url(url)
             return cls(url, "", _hosts(parts, PORT))
         service, _, db = parts.path.strip("/").partition("/")
         if not service:
-            raise ValueError(f"url {url!r}: wanted /service after the sentinels")
+            raise ValueError("wanted /service after the sentinels")
         options = {**_options(parts), "db": int(db or 0)}
         login = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
         secure = {name: value for name, value in options.items() if name.startswith("ssl")}
@@ -65,8 +67,7 @@ def _options(parts: SplitResult) -> dict[str, Any]:
     plain = parts.scheme.partition("+")[0]
     login, at, _ = parts.netloc.rpartition("@")
     alone = parts._replace(scheme=plain, netloc=f"{login}{at}localhost", path="")
-    parse: Any = parse_url
-    parsed = parse(alone.geturl())
+    parsed = _parse_url(alone.geturl())
     for name in ("host", "port", "db", "connection_class"):
         parsed.pop(name, None)
     if plain == "rediss":

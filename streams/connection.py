@@ -220,6 +220,8 @@ def common() -> dict[str, Any]:
 def translated(error: Exception) -> StreamError:
     """The error of this package that an error of redis-py or of the socket is."""
     if isinstance(error, redis.AuthenticationError):
+        if str(error).startswith("HELLO must be called"):
+            return Refused("the server wants a password: give redis.username and redis.password")
         return Refused(f"{type(error).__name__}: {error}")
     if UNTRUSTED in str(error):
         return Refused(f"{error} (redis.ca_file, or ssl_ca_certs in the URL, names the authority)")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -88,12 +89,16 @@ class SignalReader:
         await hang_up(self._client)
 
     async def skip_to_end(self) -> None:
-        """Stand behind what is there now: only what comes from here on is given."""
-        for key, shard in self._shard_of.items():
-            newest: Any = await self._client.xrevrange(key, count=1)
-            if newest:
-                name, fields = newest[0]
-                self.positions[shard] = Position(EntryId.parse(name), int(fields[b"seq"]))
+        """Stand behind what is there now: only what comes from here on is given.
+
+        Raises: Unavailable, Refused.
+        """
+        async with self._translation():
+            for key, shard in self._shard_of.items():
+                newest: Any = await self._client.xrevrange(key, count=1)
+                if newest:
+                    name, fields = newest[0]
+                    self.positions[shard] = Position(EntryId.parse(name), int(fields[b"seq"]))
 
     async def __aiter__(self) -> AsyncIterator[Received]:
         """All that comes, in order within a shard; raises Unavailable when the server is gone."""
@@ -102,17 +107,22 @@ class SignalReader:
                 yield received
 
     async def read(self, *, block_ms: int = BLOCK_MS) -> list[Received]:
-        """What is there, or comes within `block_ms`."""
-        try:
+        """What is there, or comes within `block_ms`. Raises: Unavailable, Refused."""
+        async with self._translation():
             streams = await self._streams(block_ms)
-        except SERVER_ERRORS as error:
-            await look_again(self._client)
-            raise translated(error) from error
         found = []
         for key, entries in streams:
             for name, fields in _flattened(entries):
                 found += self._take(self._shard_of[key], EntryId.parse(name), fields)
         return found
+
+    @asynccontextmanager
+    async def _translation(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except SERVER_ERRORS as error:
+            await look_again(self._client)
+            raise translated(error) from error
 
     async def _streams(self, block_ms: int) -> Iterable[tuple[bytes, Any]]:
         """What came, by key: in one read that waits, or, in a cluster, in many that do not."""

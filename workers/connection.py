@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from streams.address import Address
 from streams.connection import Link, connect
 from workers.server import EmbeddedServer
 from workers.settings import RedisSettings, SettingsError
@@ -13,10 +14,15 @@ from workers.settings import RedisSettings, SettingsError
 def served(settings: RedisSettings) -> Iterator[str]:
     """The URL of the server that the settings name; the embedded one lives as long as this.
 
-    Raises: ServerError.
+    Raises: SettingsError (a bad URL), ServerError.
     """
     if not settings.embedded:
-        yield full_url(settings)
+        url = full_url(settings)
+        try:
+            Address.parse(url)
+        except ValueError as error:
+            raise SettingsError(f"redis.url: {error}") from error
+        yield url
         return
     with EmbeddedServer(settings.folder) as server:
         yield server.url
@@ -25,13 +31,8 @@ def served(settings: RedisSettings) -> Iterator[str]:
 @contextmanager
 def linked(settings: RedisSettings) -> Iterator[Link]:
     """A link to that server. Raises: SettingsError (a bad URL), Unavailable, ServerError."""
-    with served(settings) as url:
-        try:
-            link = connect(url)
-        except ValueError as error:
-            raise SettingsError(f"redis.url: {error}") from error
-        with link:
-            yield link
+    with served(settings) as url, connect(url) as link:
+        yield link
 
 
 def full_url(settings: RedisSettings) -> str:

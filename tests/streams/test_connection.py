@@ -98,8 +98,23 @@ def test_a_url_of_no_known_scheme_is_answered_with_the_known_ones(url: str) -> N
 
 
 def test_a_sentinel_url_without_a_service_is_refused() -> None:
-    with pytest.raises(ValueError, match="wanted /service"):
-        connect("redis+sentinel://127.0.0.1:1")
+    with pytest.raises(ValueError, match="wanted /service") as refused:
+        connect("redis+sentinel://me:secret@127.0.0.1:1")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["server", "redis7"])
+def test_a_server_that_wants_a_password_names_the_settings(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    server: Server = request.getfixturevalue(kind)
+    with server.client() as client:
+        client.config_set("requirepass", "secret")
+        try:
+            with pytest.raises(Refused, match=r"redis\.username and redis\.password"):
+                connect(server.url)
+        finally:
+            client.config_set("requirepass", "")
 
 
 @pytest.mark.parametrize(
