@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -48,6 +49,9 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 bad usage or configuration."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what the locale has no letter for is a ?
     try:
         sys.exit(root.main(standalone_mode=False) or 0)
     except click.UsageError as error:
@@ -75,4 +79,6 @@ def exit_code(error: Exception) -> int | None:
 
     if isinstance(error, SettingsError):
         return 2
-    return 1 if isinstance(error, (IndicatorError, StreamError, FleetError)) else None
+    # An OSError is the machine's: a full disk, a folder that may not be written to.
+    known = (IndicatorError, StreamError, FleetError, OSError)
+    return 1 if isinstance(error, known) else None

@@ -9,6 +9,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import orjson
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from workers.errors import FleetError
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -37,16 +39,25 @@ class _Handler(WSGIRequestHandler):
 
 
 class HttpServer:
-    """Serves `checks` by path (`/healthz`, ...) beside /metrics until it is stopped."""
+    """Serves `checks` by path (`/healthz`, ...) beside /metrics until it is stopped.
+
+    Raises: FleetError where the port cannot be had.
+    """
 
     def __init__(
         self, host: str, port: int, registry: CollectorRegistry, checks: Mapping[str, Check]
     ) -> None:
         self._checks = checks
         self._metrics = make_wsgi_app(registry, disable_compression=True)
-        self._server = make_server(
-            host, port, self._answer, server_class=_Server, handler_class=_Handler
-        )
+        try:
+            self._server = make_server(
+                host, port, self._answer, server_class=_Server, handler_class=_Handler
+            )
+        except OSError as error:
+            raise FleetError(
+                f"http.port: cannot serve on {host}:{port}: {error.strerror or error};"
+                " name another, or 0 for any that is free"
+            ) from error
         self.port: int = self._server.server_port
         self._thread = Thread(target=self._server.serve_forever, name="http", daemon=True)
 
