@@ -11,7 +11,8 @@ from streams.keys import Keys, is_numbered, shard_name, shard_of
 from streams.log import ShardLog
 from streams.records import EntryId
 from streams.wire import Wire
-from workers.settings import Settings
+from workers.program import Program
+from workers.settings import Settings, SettingsError
 
 REDIS_VERSION_MIN = (7, 0)
 SAMPLE_ENTRIES = 1_000
@@ -33,7 +34,11 @@ class Finding(NamedTuple):
 
 
 def examine_setup(link: Link, settings: Settings) -> Iterator[Finding]:
-    """Look at the server and at every shard of the fleet."""
+    """Look at the plans, at the server and at every shard of the fleet."""
+    try:
+        Program(settings.plans)
+    except SettingsError as error:
+        yield Finding("error", str(error), "mend these expressions: no worker starts with them")
     with translation():
         for server in link.servers():
             yield from _server(server)
@@ -126,7 +131,7 @@ def _shard(log: ShardLog, key: str) -> Iterator[Finding]:
     if status.counts.get("dead"):
         yield Finding(
             "warning",
-            f"{key}: {status.counts['dead']:,} dead letters so far",
+            f"{key}: dead letters so far: {status.counts['dead']:,}",
             f"fleet doctor --stream '{key}', and XRANGE the deadletter stream for the reasons",
         )
 

@@ -1,6 +1,6 @@
 """What a shard runs: plans compiled from settings, as data that travels in the shard's log."""
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -93,7 +93,8 @@ class Program:
             try:
                 compiled.append(_compile(name, plan))
             except IndicatorError as error:
-                problems.append(f"plans.{name}.{error}")
+                found = list(_unreadable(plan)) or [str(error)]
+                problems += [f"plans.{name}.{problem}" for problem in found]
         if problems:
             raise SettingsError(f"{len(problems)} problem(s):\n  " + "\n  ".join(problems))
         object.__setattr__(self, "plans", tuple(compiled))
@@ -157,6 +158,26 @@ def _compile(name: str, settings: PlanSettings) -> PlanProgram:
         rules=rules,
         priority=Priority[settings.priority.upper()],
     )
+
+
+def _unreadable(plan: PlanSettings) -> Iterator[str]:
+    """What is wrong with each expression by itself, under its key."""
+    for key, text in _expressions(plan):
+        try:
+            Plan.parse([text], plan.timeframe)
+        except IndicatorError as error:
+            yield f"{key}: {error}"
+
+
+def _expressions(plan: PlanSettings) -> Iterator[tuple[str, str]]:
+    named = plan.values.items() if isinstance(plan.values, dict) else enumerate(plan.values)
+    yield from ((f"values.{key}", text) for key, text in named)
+    for name, rule in plan.signals.items():
+        yield f"signals.{name}.when", rule.when
+        if isinstance(rule.value, str):
+            yield f"signals.{name}.value", rule.value
+        elif rule.value is not None:
+            yield from ((f"signals.{name}.value.{key}", text) for key, text in rule.value.items())
 
 
 def _rule(name: str, given: RuleSettings, wanted: dict[str, str | Series]) -> Rule:
