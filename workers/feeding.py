@@ -10,6 +10,7 @@ import numpy as np
 
 from streams.producer import TickProducer
 from workers.files import Ints, TickChunk
+from workers.tables import FileError
 
 NS_PER_S = 1_000_000_000
 PUSH_ROWS = 5_000  # at full speed: what is packed and sent at once
@@ -35,13 +36,16 @@ async def push(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ticks, pace = 0, _Pace(speed)
     async with producer:
-        for chunk in chunks:
-            for rows in _pieces(chunk, speed):
-                await pace.wait_for(int(chunk.ts[rows[0]]), stop)
-                if stop.is_set():
-                    return Fed(ticks, stopped=True)
-                await producer.send_columns(chunk.take(rows))
-                ticks += len(rows)
+        try:
+            for chunk in chunks:
+                for rows in _pieces(chunk, speed):
+                    await pace.wait_for(int(chunk.ts[rows[0]]), stop)
+                    if stop.is_set():
+                        return Fed(ticks, stopped=True)
+                    await producer.send_columns(chunk.take(rows))
+                    ticks += len(rows)
+        except FileError as error:  # else nobody would know where to go on
+            raise FileError(f"{error} ({ticks:,} ticks before it were pushed)") from error
     return Fed(ticks, stopped=False)
 
 

@@ -75,4 +75,5 @@ def _report(fed: Fed, took_s: float, as_json: bool) -> None:
         click.echo(orjson.dumps({**fed._asdict(), "took_s": took_s}))
     else:
         rate = fed.ticks / max(took_s, 1e-9)
-        click.echo(f"{fed.ticks:,} ticks in {took_s:.1f} s ({rate:,.0f} a second)")
+        stopped = ", stopped before the end" if fed.stopped else ""
+        click.echo(f"{fed.ticks:,} ticks in {took_s:.1f} s ({rate:,.0f} a second){stopped}")

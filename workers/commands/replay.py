@@ -136,13 +136,24 @@ def writer(out: Path | None) -> Iterator[Write]:
         yield lambda row: sys.stdout.buffer.write(orjson.dumps(row) + b"\n")
         sys.stdout.buffer.flush()
     elif out.suffix == ".jsonl":
-        with out.open("wb") as file:
+        with _whole(out) as path, path.open("wb") as file:
             yield lambda row: file.write(orjson.dumps(row) + b"\n")
     elif out.suffix == ".parquet":
-        with _Parquet(out) as sheet:
+        with _whole(out) as path, _Parquet(path) as sheet:
             yield sheet.write
     else:
         raise click.UsageError(f"--out {out}: wanted a name that ends in .jsonl or .parquet")
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """Where to write what becomes `out` once it is whole: an earlier one stays until then."""
+    part = out.with_name(f"{out.name}.part")
+    try:
+        yield part
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 class _Parquet:
