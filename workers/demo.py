@@ -22,6 +22,7 @@ from workers.errors import FleetError
 from workers.market import Market
 from workers.overview import Overview, look
 from workers.settings import Settings
+from workers.tied import tied
 
 SEED = 7
 SHARDS = 8
@@ -31,6 +32,7 @@ REBORN_S = 3.0
 LOOK_S = 0.25
 CHAOS_S = 5.0
 READY_S_MAX = 60.0
+QUIT = "q"
 SETTLE_S_MAX = 20.0
 SIGNALS_SHOWN = 12
 LATENCIES_KEPT = 50_000
@@ -127,10 +129,11 @@ class Crew:
         with (self._folder / f"{name}.log").open("ab") as log:
             command = [sys.executable, "-m", "workers", "worker", "--config", str(self._config)]
             self._processes[name] = subprocess.Popen(  # noqa: S603 - our own words alone
-                [*command, "--name", name],
+                tied([*command, "--name", name]),
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C is for the demo, which stops the workers last
                 env={k: v for k, v in os.environ.items() if not k.startswith("FLEET_")},
             )
 
@@ -206,7 +209,7 @@ class Demo:
         shards = range(SHARDS)
         url = self._link.url
         try:
-            await self._await_workers()
+            await self._await_workers(keys)
             tasks = [
                 asyncio.create_task(self.ledger.follow(SignalReader(url, shards))),
                 asyncio.create_task(self.ledger.follow(ValuesReader(url, shards))),
@@ -241,7 +244,7 @@ class Demo:
                 if task.done():
                     task.result()  # a part that ended by itself failed: say why
             key = keys()
-            if key == "q":
+            if key == QUIT:
                 return
             if key == "k" or (self.options.chaos and self.elapsed_s > next_chaos):
                 next_chaos = self.elapsed_s + CHAOS_S
@@ -250,10 +253,10 @@ class Demo:
             self.overview = await asyncio.to_thread(look, self._link, self._settings)
             yield
 
-    async def _await_workers(self) -> None:
+    async def _await_workers(self, keys: Callable[[], str]) -> None:
         """Until every shard has an owner: so that latency is measured on a running fleet."""
         deadline = time.monotonic() + READY_S_MAX
-        while not all(shard.owner for shard in self.overview.shards):
+        while not all(shard.owner for shard in self.overview.shards) and keys() != QUIT:
             if time.monotonic() > deadline:
                 raise FleetError(f"no workers after {READY_S_MAX} s:\n{self._crew.newest_log()}")
             await asyncio.sleep(LOOK_S)

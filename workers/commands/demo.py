@@ -1,6 +1,7 @@
 """`fleet demo`: an embedded server, a market, workers, a live table; ends with a summary."""
 
 import asyncio
+import signal
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from streams.connection import connect
-from workers.demo import Demo, Options, write_config
+from workers.demo import QUIT, Demo, Options, write_config
 from workers.demo_view import keys_of_terminal, summary, table
 from workers.program import Program
 from workers.server import EmbeddedServer
@@ -57,7 +58,10 @@ async def _watch(demo: Demo, console: Console) -> None:
     )
     with live as screen, keys_of_terminal() as keys:
         told_at = 0.0
-        async for _ in demo.run(keys):
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async for _ in demo.run(lambda: QUIT if stop.is_set() else keys()):
             if screen is not None:
                 screen.update(table(demo))
             elif demo.elapsed_s >= told_at:
