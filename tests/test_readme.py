@@ -1,5 +1,6 @@
 """The README's commands, run as they stand."""
 
+import contextlib
 import gzip
 import re
 import shlex
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from indicators import frame
+from streams import ZERO, EntryId, Keys, SymbolTable, Wire, connect
 from tests.conftest import REPOSITORY, Server
 from tests.workers.fleet import wait_until
 
@@ -37,8 +39,9 @@ def folder(tmp_path: Path, server: Server) -> Path:
     config["redis"]["url"] = server.url
     (tmp_path / "fleet.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     rows = [f"BTC-USD,{NOON_NS + n * 10**9},{100 + n % 7},1" for n in range(300)]
-    with gzip.open(tmp_path / "trades.csv.gz", "wt") as file:
-        file.write("symbol,ts,price,size\n" + "\n".join(rows) + "\n")
+    for name, some in (("history", rows[:100]), ("trades", rows[100:])):
+        with gzip.open(tmp_path / f"{name}.csv.gz", "wt") as file:
+            file.write("symbol,ts,price,size\n" + "\n".join(some) + "\n")
     return tmp_path
 
 
@@ -92,12 +95,17 @@ def test_a_command_of_the_readme_works_as_written(
         process.wait()
 
 
-def test_the_producer_s_line_is_a_tick(server: Server) -> None:
+def test_the_producer_s_line_is_a_tick_in_its_own_shard(server: Server) -> None:
     (line,) = (command for command in COMMANDS if command.startswith("redis-cli"))
     _, *words = shlex.split(line)
     with server.client() as client:
         assert client.execute_command(*words)
-        assert client.xlen("ticks:{7}") == 1
+    with contextlib.closing(connect(server.url)) as link:
+        wire = Wire(link, Keys(), shards=16)
+        wire.open("0", SymbolTable())
+        (batch,) = wire.range("0", ZERO, EntryId(2**63, 0))
+        wire.close()
+    assert (batch.rows, batch.rejects) == (1, ())
 
 
 def test_the_notebook_s_lines_give_columns() -> None:
