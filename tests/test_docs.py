@@ -19,7 +19,7 @@ from tests.conftest import REPOSITORY, Server
 from workers.cli import root
 
 PAGES = [*sorted((REPOSITORY / "docs").rglob("*.md")), *sorted(REPOSITORY.glob("*.md"))]
-LISTEN_S = 5.0
+LISTEN_S = 60.0
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
