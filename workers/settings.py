@@ -105,7 +105,6 @@ class RedisSettings(Section):
     ca_file: Path | None = None
     embedded: bool = False
     folder: Path = Path(".fleet/redis")
-    timeout_ms: int = Field(5_000, ge=100, le=120_000)
 
 
 class RuleSettings(Section):
