@@ -37,7 +37,3 @@ class Breaker:
         if strikes < strikes_max:
             return struck
         return replace(struck, reason=f"{strikes} strikes, the last one {outcome}: {message}")
-
-    def lifted(self) -> Self:
-        """The breaker after someone decided that the script may try again."""
-        return type(self)()

@@ -4,8 +4,6 @@ import ast
 from collections import deque
 from dataclasses import dataclass, field
 
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-
 
 @dataclass
 class Scan:

@@ -49,12 +49,11 @@ class ShardLog:
     def acquire(self, owner: str, *, lease_ms: int) -> Lease:
         """A lease with a new fence; raises Held while another's runs or is reserved."""
         words = self._call("acquire", [], self._keys.group, owner, lease_ms)
-        _, fence, until, cursor, entries, seq, seq_values, *previous = words
+        _, fence, _, cursor, entries, seq, seq_values, *previous = words
         return Lease(
             shard=self.shard,
             owner=owner,
             fence=int(fence),
-            until_ms=int(until),
             cursor=EntryId.parse(cursor),
             entries=int(entries),
             seq=int(seq),

@@ -143,7 +143,6 @@ class Lease:
     shard: str
     owner: str
     fence: int
-    until_ms: int
     cursor: EntryId
     entries: int
     seq: int

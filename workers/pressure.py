@@ -7,8 +7,6 @@ once and falls one at a time, after a calm spell well below where it began. Cloc
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-LEVEL_MAX = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Strain:

@@ -127,11 +127,6 @@ class EmbeddedServer:
         if owner_lock is not None:
             os.close(owner_lock)
 
-    def restart(self) -> None:
-        """Stop the server if it runs, and serve the folder again on the same port."""
-        self.stop()
-        self.start()
-
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Exit status of the server once it has ended; None after `timeout_s` or if not owned."""
         if self._process is None:

@@ -47,7 +47,7 @@ class Supervisor:
         self, settings: Settings, link: Link, command: Command, *, least: int, most: int
     ) -> None:
         self._settings, self._command = settings, command
-        self._least, self._most = least, most
+        self._least = least
         shards = [*map(str, range(settings.shards)), *settings.sources]
         self._sizer = Sizer(settings.scaling, shards, workers_min=least, workers_max=most)
         self._membership = Membership(

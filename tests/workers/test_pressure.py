@@ -17,7 +17,6 @@ from streams.pace import (
 )
 from streams.records import EntryId
 from workers.pressure import (
-    LEVEL_MAX,
     Pressure,
     ReadSize,
     Strain,
@@ -75,7 +74,7 @@ def test_an_unknown_measure_relieves_nothing():
 def test_a_level_never_falls_by_more_than_one_nor_before_the_calm_spell(strains):
     seen = after(strains)
     for before, now in pairwise(seen):
-        assert 0 <= now.level <= LEVEL_MAX
+        assert 0 <= now.level <= 3
         assert now.level >= before.level - 1
         if now.level < before.level:
             assert now.since_s - before.since_s >= 5.0

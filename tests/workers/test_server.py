@@ -103,7 +103,8 @@ def test_entries_outlive_a_killed_server_and_a_stopped_one(tmp_path, client):
         client(server).xadd("ticks", {"n": 100})
         os.kill(server.pid, signal.SIGKILL)
         assert server.wait(5.0) == -signal.SIGKILL
-        server.restart()
+        server.stop()
+        server.start()
         assert server.port == port
         assert client(server).xlen("ticks") == 101
         client(server).xadd("ticks", {"n": 101})
