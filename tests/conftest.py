@@ -21,7 +21,7 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-START_S_MAX = 10.0
+START_S_MAX = 60.0
 
 
 def shared_data(name: str) -> Path:

@@ -89,7 +89,7 @@ def test_a_command_of_the_readme_works_as_written(
             wait_until(lambda: reads(server), "it waits for what comes")
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0, (folder / "log").read_text()
+        assert process.wait(timeout=120) == 0, (folder / "log").read_text()
     finally:
         process.kill()
         process.wait()
