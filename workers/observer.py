@@ -47,8 +47,7 @@ class Observer:
     ) -> None:
         self._settings, self._name, self._link, self._keys = settings, name, link, keys
         self._metrics, self._meters = metrics, meters
-        shards = [*map(str, range(settings.shards)), *settings.sources]
-        self._sizer = Sizer(settings.scaling, shards)
+        self._sizer = Sizer(settings.scaling, settings.shard_names)
         self._measured_at = float("-inf")
         self._fleet = Pressure()
         self._decided: int | None = 0

@@ -88,7 +88,7 @@ def look(link: Link, settings: Settings) -> Overview:
     """The fleet now. Raises: Unavailable."""
     keys = Keys(settings.name)
     wire = Wire(link, keys, shards=settings.shards)
-    names = [*map(str, range(settings.shards)), *settings.sources]
+    names = settings.shard_names
     shards = [ShardLog(link, keys, name, wire).status() for name in names]
     peers = Membership(link, keys, "", alive_ms=settings.worker.lease_ms).view().peers
     sizer = Sizer(settings.scaling, names)

@@ -80,7 +80,7 @@ class Ownership:
         )
         self._settings, self._link, self._keys = settings, link, keys
         self._program, self._metrics, self._background = program, metrics, background
-        self._shards = [*map(str, range(settings.shards)), *settings.sources]
+        self._shards = settings.shard_names
         self.observer = Observer(settings, name, link, keys, metrics, self.plane.accounts.meters)
         balance = settings.balance
         policy = StealPolicy(

@@ -302,6 +302,11 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
+    @property
+    def shard_names(self) -> tuple[str, ...]:
+        """Every shard: the numbered ones, then the foreign streams, each a shard of its own."""
+        return (*map(str, range(self.shards)), *self.sources)
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -48,8 +48,9 @@ class Supervisor:
     ) -> None:
         self._settings, self._command = settings, command
         self._least = least
-        shards = [*map(str, range(settings.shards)), *settings.sources]
-        self._sizer = Sizer(settings.scaling, shards, workers_min=least, workers_max=most)
+        self._sizer = Sizer(
+            settings.scaling, settings.shard_names, workers_min=least, workers_max=most
+        )
         self._membership = Membership(
             link, Keys(settings.name), "", alive_ms=settings.worker.lease_ms
         )

@@ -44,8 +44,7 @@ def command(
         raise click.UsageError(f"--from {start!r}: wanted an entry id, start or now")
     show = _show_json if as_json else partial(_show_line, for_people())
     with served(settings.redis) as url, suppress(KeyboardInterrupt, BrokenPipeError):
-        shards = [*map(str, range(settings.shards)), *settings.sources]
-        positions = None
+        shards, positions = settings.shard_names, None
         if start not in ("start", "now"):
             positions = dict.fromkeys(shards, Position(EntryId.parse(start), None))
         reader = READERS[kind](url, shards, name=settings.name, positions=positions)
