@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from streams.arrow_quick import quick_rows
 from streams.arrow_walk import declared_bytes
 from streams.codec import WANTED_PRICE, WANTED_SIZE
 from streams.columns import Columns, columns_of
@@ -54,12 +53,9 @@ def read_frame(
 ) -> tuple[int, list[Reject]]:
     """Read a frame into `room`: how many rows are good, and what became of the others.
 
-    A frame of the usual make goes through one kernel if all its symbols are known and all its
-    rows are good. Raises Malformed if the frame is broken.
+    Raises Malformed if the frame is broken.
     """
     try:
-        if quick_rows(batch, entry, symbols, room):
-            return batch.num_rows, []
         batch.validate(full=True)
         columns, rejects = _any_columns(batch, entry, symbols, slot_of)
     except BROKEN as error:

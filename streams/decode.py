@@ -12,6 +12,7 @@ from streams import (
     resp,
 )
 from streams.arrow import open_frame, read_frame
+from streams.arrow_quick import outline_of, quick_rows
 from streams.buffer import ReplyBuffer
 from streams.codec import AUTO, CODECS, Clock, Deploy, Frame, Tick, read_entry
 from streams.columns import Columns, columns_of, room
@@ -120,16 +121,27 @@ class Decoder:
             case Frame(payload, history):
                 if history:
                     run.begin_history()
-                batch = open_frame(payload)
-                room_left = run.reserve(batch.num_rows)
-                rows, rejects = read_frame(batch, entry, self.symbols, self._slot, room_left)
-                run.row += rows
-                run.rejects += rejects
+                self._take_frame(run, entry, payload)
             case _:
                 run.reserve(len(content))
                 several = len(content) > 1
                 for row, item in enumerate(content):
                     self._take_item(run, entry, item, row if several else None, fields)
+
+    def _take_frame(self, run: "_Run", entry: EntryId, payload: bytes) -> None:
+        """Take in a frame, in kernels alone if it is of the usual make with nothing new in it."""
+        data = np.frombuffer(payload, np.uint8)
+        outline = outline_of(data)
+        if outline is not None:
+            room_left = run.reserve(outline.rows)
+            if quick_rows(data, outline, entry, self.symbols, room_left):
+                run.row += outline.rows
+                return
+        batch = open_frame(payload)
+        room_left = run.reserve(batch.num_rows)
+        rows, rejects = read_frame(batch, entry, self.symbols, self._slot, room_left)
+        run.row += rows
+        run.rejects += rejects
 
     def _take_item(
         self,
@@ -328,7 +340,6 @@ def warm() -> None:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    table = SymbolTable()
+    decoder = Decoder("warm", SymbolTable(), shards=1)
     for _ in range(2):  # the general way for a new symbol, the quick one for a known one
-        batch = open_frame(sink.getvalue().to_pybytes())
-        read_frame(batch, EntryId(1763823000000, 0), table, table.add, room(1))
+        decoder.frame(sink.getvalue().to_pybytes(), EntryId(1763823000000, 0))

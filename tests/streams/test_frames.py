@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.arrow_quick import quick_rows
+from streams.arrow_quick import outline_of, quick_rows
 from streams.arrow_walk import declared_bytes
 from streams.columns import room
 from streams.decode import Decoder
@@ -261,10 +261,34 @@ def test_the_quick_way_and_the_general_way_give_the_same_columns() -> None:
     decoder = Decoder("0", SymbolTable(), shards=1)
     general = read(packed(table), decoder)  # its symbols are new
     quick = read(packed(table), decoder)
-    batch = pa.RecordBatch.from_arrays(list(table.values()), list(table))
-    assert quick_rows(batch, EntryId(1, 1), decoder.symbols, room(ROWS))
+    data = np.frombuffer(packed(table), np.uint8)
+    outline = outline_of(data)
+    assert outline is not None
+    assert quick_rows(data, outline, EntryId(1, 1), decoder.symbols, room(ROWS))
     for name in ("slot", "ts", "price", "size", "key", "entry_ms", "entry_seq"):
         assert np.array_equal(getattr(quick, name), getattr(general, name))
+
+
+def test_only_a_frame_of_the_usual_make_goes_the_quick_way() -> None:
+    usual = columns()
+    whole = [pa.RecordBatch.from_arrays(list(usual.values()), list(usual))]
+    halves = [whole[0].slice(0, 20), whole[0].slice(20)]
+    null = pa.array([None, *usual["price"].to_pylist()[1:]])
+    zoned = usual["ts"].cast(pa.timestamp("ns", "UTC"))
+    frames = {
+        "usual": packed(usual),
+        "no rows": packed(columns(0)),
+        "two batches": packed(halves),
+        "packed": packed(usual, "lz4"),
+        "a null": packed(usual | {"price": null}),
+        "another type": packed(usual | {"price": usual["price"].cast(pa.float32())}),
+        "a time zone": packed(usual | {"ts": zoned}),
+        "one more column": packed(usual | {"id": pa.array(["1"] * ROWS)}),
+        "another order": packed(dict(reversed(usual.items()))),
+        "cut off": packed(usual)[:-100],
+    }
+    data = {name: np.frombuffer(frame, np.uint8) for name, frame in frames.items()}
+    assert [name for name in data if outline_of(data[name]) is not None] == ["usual"]
 
 
 @pytest.mark.parametrize(
