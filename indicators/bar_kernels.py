@@ -70,6 +70,8 @@ OPEN, HIGH, LOW, CLOSE, VOLUME, REST = range(6)  # Cells.bars; REST is what VOLU
 ROW, SLOT, TS, TICKS = range(4)  # Sink.ints
 FINAL, PARTIAL = range(2)  # Sink.flags
 
+BY_TIME, BY_TICKS, BY_VOLUME = range(3)  # what ends a bar
+
 SPLIT_BARS_MAX = 1_000
 DUST = 1e-9  # of a bar's volume: a remainder below it is rounding of decimals, not a trade
 NEVER = np.iinfo(np.int64).max
@@ -311,3 +313,42 @@ def volume_bars(
             give(sink, bar, cells, row, slot, ts, False)
             bar += 1
     return Progress(ticks.ts.size, bar, 0)
+
+
+@compiled
+def build(
+    ends: int,
+    slot: Ints,
+    ts: Ints,
+    price: Floats,
+    size: Floats,
+    due: Ints,
+    marks: Ints,
+    bars: Floats,
+    earliest: Ints,
+    ints: Ints,
+    floats: Floats,
+    flags: Bools,
+    late: Bools,
+    step: int,
+    anchor_ns: int,
+    flat_bars_max: int,
+    forming_ns: int,
+    row: int,
+    bar: int,
+) -> tuple[int, int, int]:
+    """The members of `Progress` after the loop for bars that end so.
+
+    All arguments come one by one: to take named tuples apart costs a call from Python more than
+    a loop over a few ticks does.
+    """
+    ticks, cells = Ticks(slot, ts, price, size), Cells(due, marks, bars, earliest)
+    sink, done = Sink(ints, floats, flags), Progress(row, bar, 0)
+    rule = Rule(step, anchor_ns, flat_bars_max, forming_ns)
+    if ends == BY_TIME:
+        done = time_bars(ticks, cells, sink, late, rule, done)
+    elif ends == BY_TICKS:
+        done = tick_bars(ticks, cells, sink, late, rule, done)
+    else:
+        done = volume_bars(ticks, cells, sink, late, rule, done)
+    return done.row, done.bars, done.need

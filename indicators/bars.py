@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from indicators import bar_kernels as kernels
 from indicators.bar_kernels import Bools, Cells, Floats, Ints, Progress, Rule, Sink, Ticks
+from indicators.compiled import column_of
 from indicators.errors import IndicatorError
 
 SECOND_NS = 1_000_000_000
@@ -22,10 +23,10 @@ UNITS_NS = {
     "d": 86_400 * SECOND_NS,
 }
 DAY_NS = UNITS_NS["d"]
-KINDS = {
-    **dict.fromkeys(UNITS_NS, kernels.time_bars),
-    "t": kernels.tick_bars,
-    "v": kernels.volume_bars,
+ENDS = {
+    **dict.fromkeys(UNITS_NS, kernels.BY_TIME),
+    "t": kernels.BY_TICKS,
+    "v": kernels.BY_VOLUME,
 }
 NOTHING = (np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.bool_))
 STEP_MAX = 10**12  # ticks or units of size; far above any real bar, far below 2**53
@@ -258,21 +259,14 @@ def update(
     if forming_ns is not None and forming_ns < 0:
         raise IndicatorError(f"forming_ns is {forming_ns}, wanted None, 0 or more")
     ticks = Ticks(
-        _column(slots, np.int64), _column(ts, np.int64), _column(price, np.float64),
-        _column(size, np.float64),
+        column_of(slots, np.int64), column_of(ts, np.int64), column_of(price, np.float64),
+        column_of(size, np.float64),
     )  # fmt: skip
     _check(ticks, state.slots)
     rule = Rule(
         spec.step, spec.anchor_ns, spec.flat_bars_max, -1 if forming_ns is None else forming_ns
     )
     return _run(spec, state.cells, ticks, rule)
-
-
-def _column[T: np.generic](values: npt.ArrayLike, dtype: type[T]) -> npt.NDArray[T]:
-    # writable too: a read-only array is another type to the compiler, so another compilation
-    if isinstance(values, np.ndarray) and values.dtype == dtype and values.flags.carray:
-        return values
-    return np.require(np.asarray(values), dtype, ["C_CONTIGUOUS", "WRITEABLE"])
 
 
 def _check(ticks: Ticks, slots: int) -> None:
@@ -291,9 +285,9 @@ def _run(spec: BarSpec, cells: Cells, ticks: Ticks, rule: Rule) -> BarRows:
     rows = ticks.ts.size
     late = np.zeros(rows, np.bool_)
     sink = _new_sink(16 + rows * (1 if rule.forming_ns < 0 else 2))  # untouched room costs nothing
-    done = Progress(0, 0, 0)
+    ends, done = ENDS[spec.name[-1]], Progress(0, 0, 0)
     while True:
-        done = KINDS[spec.name[-1]](ticks, cells, sink, late, rule, done)
+        done = Progress(*kernels.build(ends, *ticks, *cells, *sink, late, *rule, *done[:2]))
         if done.row == rows:
             break
         sink = _grown(sink, done)

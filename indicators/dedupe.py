@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from indicators.compiled import compiled, inlined
+from indicators.compiled import column_of, compiled, inlined
 from indicators.errors import IndicatorError
 
 type Keys = npt.NDArray[np.uint64]
@@ -78,8 +78,15 @@ def remember(memory: Memory, key: np.uint64) -> None:
 
 
 @compiled
-def mark_repeated(memory: Memory, keys: Keys, repeated: npt.NDArray[np.bool_]) -> None:
+def mark_repeated(
+    ring: Keys,
+    table: Keys,
+    cursor: npt.NDArray[np.int64],
+    keys: Keys,
+    repeated: npt.NDArray[np.bool_],
+) -> None:
     """Set `repeated` where a key is among the last new ones; remember those that are not."""
+    memory = Memory(ring, table, cursor)
     for row in range(keys.size):
         key = keys[row]
         if key == NONE:
@@ -156,9 +163,9 @@ def seen(state: SeenKeys, keys: npt.ArrayLike) -> npt.NDArray[np.bool_]:
 
     Cost: O(1) a row.
     """
-    column = np.require(np.asarray(keys), np.uint64, ["C_CONTIGUOUS", "WRITEABLE"])
+    column = column_of(keys, np.uint64)
     if column.ndim != 1:
         raise IndicatorError(f"keys must be (rows,), not {column.shape}")
     repeated = np.zeros(column.size, np.bool_)
-    mark_repeated(state.memory, column, repeated)
+    mark_repeated(*state.memory, column, repeated)
     return repeated

@@ -79,10 +79,10 @@ class Decoder:
             buffer.end,
             run.left,
             ENTRY_BYTES_MAX,
-            self.symbols.index,
-            run.columns,
-            run.row,
             self._places,
+            run.row,
+            *self.symbols.index,
+            *run.columns,
         )
         run.advance(row, run.left - left, buffer.start - before)
         return int(status)

@@ -10,10 +10,11 @@ from typing import Final
 
 import numpy as np
 
+from streams.columns import Columns
 from streams.compiled import njit
 from streams.numbers import FIRST_NS, LAST_NS, NOT_SURE_NS, read_float, read_time
 from streams.records import CLOCK_SLOT
-from streams.symbols import PAD, find_slot, hash_bytes, word
+from streams.symbols import PAD, Index, find_slot, hash_bytes, word
 
 DONE: Final = 0
 MORE: Final = 1  # the entry at `at` is not wholly there
@@ -244,13 +245,22 @@ def _read_id(data, start, stop, columns, row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def parse(data, at, end, count, bytes_max, table, columns, row, places):  # type: ignore[no-untyped-def]
+def parse(  # type: ignore[no-untyped-def]
+    data, at, end, count, bytes_max, places, row,
+    slots, hashes, salts, starts, lengths, names, seed,
+    slot, ts, price, size, key, entry_ms, entry_seq,
+):  # fmt: skip
     """Read up to `count` entries of data[at:end] into the columns from `row` on.
+
+    The members of an `Index` and of `Columns` come one by one: to take named tuples apart costs
+    a call from Python more than a few entries do.
 
     Gives (status, at, stop, count left, row): `at` is the first byte not consumed, `stop` the
     end of the entry there if the status is OTHER. data must go on for 8 bytes behind `end`.
     """
-    rows_max = len(columns.slot)
+    table = Index(slots, hashes, salts, starts, lengths, names, seed)
+    columns = Columns(slot, ts, price, size, key, entry_ms, entry_seq)
+    rows_max = len(slot)
     while count > 0:
         if row == rows_max:
             return FULL, at, at, count, row

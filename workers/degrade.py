@@ -55,17 +55,17 @@ class ShedState:
         self.tier, self.low, self.shed = tier, tuple(low), Shed()
         self.formed, self._is_low = {}, np.zeros(0, np.bool_)
 
-    def admit(self, slots: Ints, names: Sequence[str]) -> Bools:
-        """Which rows are applied, (rows,): all of them below tier 4."""
+    def refuses(self, slots: Ints, names: Sequence[str]) -> Bools | None:
+        """Which rows are not applied, (rows,); None for none of them, as below tier 4."""
         if takes_ticks(self.tier, Priority.LOW) or not names:
-            return np.ones(slots.size, np.bool_)
+            return None
         known = self._is_low.size
         if known < len(names):
             self._is_low = np.concatenate((self._is_low, matching(names[known:], self.low)))
         refused = (slots >= 0) & self._is_low[slots]
         if refused.any():
             self._mark(slots[refused], len(names))
-        return ~refused
+        return refused
 
     def _mark(self, slots: Ints, size: int) -> None:
         grown = np.zeros(size, np.bool_)

@@ -188,52 +188,54 @@ def begin(
     """The first half of `advance`; nothing may touch `state` before the other half is done."""
     state.grow()
     repeated = seen(state.dedupe, batch.key)
-    admitted = state.shedding.admit(batch.slot, state.symbols.names)
-    taken = admitted & ~repeated
-    before, dropped = state.shedding.shed, int(np.count_nonzero(~admitted & ~repeated))
+    refused = state.shedding.refuses(batch.slot, state.symbols.names)
+    before, dropped = state.shedding.shed, 0
     slots, ts, price, size = batch.slot, batch.ts, batch.price, batch.size
+    repeats = np.count_nonzero(repeated)
     kept = None  # which rows these are; None for all of them, as nearly always
-    if not taken.all():
-        kept = np.flatnonzero(taken)
+    if repeats or refused is not None:
+        left_out = repeated if refused is None else repeated | refused
+        dropped = np.count_nonzero(left_out) - repeats
+        kept = np.flatnonzero(~left_out)
         slots, ts, price, size = slots[kept], ts[kept], price[kept], size[kept]
     is_tick = slots >= 0
-    late = is_tick.copy()
+    late = is_tick if program.feeds else np.zeros(slots.size, np.bool_)
     output = Output()
     run: list[PlanRows] = []
     for feed in program.feeds:
         rows = update(
             feed.spec, state.bars[feed], slots, ts, price, size, forming_ns=feed.forming_ns
         )
-        late &= rows.late
-        output.bars += int(np.count_nonzero(rows.final))
-        run += _run_plans(program, feed, state.shedding.thin(feed, rows, ts), state)
-    if not program.feeds:
-        late[:] = False
+        late = late & rows.late
+        if len(rows):
+            output.bars += np.count_nonzero(rows.final)
+            run += _run_plans(program, feed, state.shedding.thin(feed, rows, ts), state)
     if batch.history:
         state.history.reach(slots, ts)
-    host.expect(state.scripts, slots[is_tick], state.symbols.names)
+    ticks, late_count = np.count_nonzero(is_tick), np.count_nonzero(late)
+    tick_slots, ticks_ns = (slots, ts) if ticks == slots.size else (slots[is_tick], ts[is_tick])
+    host.expect(state.scripts, tick_slots, state.symbols.names)
     said = begin_scripts(
         state.scripts, run, state.symbols.names, host, len(program.plans), state.shedding
     )
-    ticks, late_count = int(np.count_nonzero(is_tick)), int(np.count_nonzero(late))
     output.counts = {
         "applied": ticks - late_count,
         "late": late_count,
-        "repeated": int(np.count_nonzero(repeated)),
+        "repeated": repeats,
         "dead": sum(reject.rows for reject in batch.rejects),
         "shed": dropped,
     }
     if dropped:
         state.shedding.shed += Shed(ticks=dropped)
     output.shed = since(before, state.shedding.shed)
-    return Begun(state, batch, now_ns, output, run, said, kept, ts[is_tick])
+    return Begun(state, batch, now_ns, output, run, said, kept, ticks_ns)
 
 
 def _run_plans(
     program: Program, feed: Feed, rows: BarRows, state: ShardState
 ) -> Iterator[PlanRows]:
     for place, plan in enumerate(program.plans):
-        if plan.feed != feed or not len(rows):
+        if plan.feed != feed:
             continue
         wanted = state.covers(plan)[rows.slot]
         mine = rows if wanted.all() else rows.take(np.flatnonzero(wanted))
