@@ -20,9 +20,13 @@ class ReplyBuffer:
 
     def __init__(self, receive: Receive, bytes_max: int) -> None:
         self._receive, self._bytes_max = receive, bytes_max
-        self.data = np.zeros(START_BYTES + PAD, np.uint8)
-        self._view = memoryview(self.data)
+        self._hold(bytearray(START_BYTES + PAD))
         self.start = self.end = 0
+
+    def _hold(self, memory: bytearray) -> None:
+        """Let the window be over this memory: kernels see it as `data`."""
+        self._memory, self._view = memory, memoryview(memory)
+        self.data = np.frombuffer(memory, np.uint8)
 
     def fill(self) -> None:
         """Wait for more bytes; raises Unavailable when none can come."""
@@ -42,16 +46,17 @@ class ReplyBuffer:
 
     def line(self) -> bytes:
         """The next line, without its end."""
-        while (size := self._window().find(CRLF)) < 0:
+        while (stop := self._memory.find(CRLF, self.start, self._line_end())) < 0:
             if self.end - self.start > LINE_BYTES_MAX:
                 raise Unavailable("the reply is not RESP: a line without an end")
             self.fill()
-        line = self.peek(self.start, self.start + size)
-        self.start += size + len(CRLF)
+        line = self.peek(self.start, stop)
+        self.start = stop + len(CRLF)
         return line
 
-    def _window(self) -> bytes:
-        return self.peek(self.start, min(self.end, self.start + LINE_BYTES_MAX))
+    def _line_end(self) -> int:
+        """Where the search for the end of a line ends."""
+        return min(self.end, self.start + LINE_BYTES_MAX)
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes, which must not exceed `bytes_max`."""
@@ -81,9 +86,8 @@ class ReplyBuffer:
         held = self.end - self.start
         if held >= self._bytes_max:
             raise Unavailable(f"the reply holds more than {self._bytes_max} bytes in one piece")
-        data = self.data
+        unread = self.peek(self.start, self.end)
         if 2 * held > self._room():
-            data = np.zeros(min(2 * self._room(), 2 * self._bytes_max) + PAD, np.uint8)
-        data[:held] = self.data[self.start : self.end].copy()
-        self.data, self._view = data, memoryview(data)
+            self._hold(bytearray(min(2 * self._room(), 2 * self._bytes_max) + PAD))
+        self._view[:held] = unread
         self.start, self.end = 0, held

@@ -261,7 +261,7 @@ class _Run:
 
     def _timely(self, rows: Columns) -> Columns:
         """The rows without those from the future: one would make all that follow it late."""
-        if not len(rows.ts) or rows.ts.max() <= _latest(int(rows.entry_ms[0])):
+        if not len(rows.ts) or np.maximum.reduce(rows.ts) <= _latest(int(rows.entry_ms[0])):
             return rows  # entries come in the order of their ids: the first is the strictest
         own_ms = np.clip(rows.entry_ms, resp.FIRST_MS, resp.LAST_MS).astype(np.int64)
         ahead = rows.ts > own_ms * resp.NS_PER_MS + AHEAD_NS_MAX

@@ -1,6 +1,7 @@
 """Every key and channel of the fleet, built in one place."""
 
 import re
+from functools import lru_cache
 from zlib import crc32
 
 DEFAULT_NAME = "fleet"
@@ -151,12 +152,14 @@ def is_numbered(shard: str | int) -> bool:
     return isinstance(shard, int) or (shard.isascii() and shard.isdigit())
 
 
+@lru_cache
 def shard_name(source: str) -> str:
     """Name of the shard that a source stream is: "7" for `ticks:{7}`, else the key itself."""
     own = OWN_SOURCE.fullmatch(source)
     return own[1] if own else source
 
 
+@lru_cache
 def _tagged(shard: str) -> str:
     """The shard with braces so placed that the server hashes the same bytes as in its source."""
     if shard.startswith("{") or not shard:

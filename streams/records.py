@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -75,8 +76,7 @@ class Decided(NamedTuple):
     shed: EntryId = ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """One contiguous run of a shard's log as columns, each of shape (rows,).
 
     A clock entry is a row with slot -1, its time in `ts` and NaN as price. `key` tells a trade
@@ -112,8 +112,7 @@ class Keep(NamedTuple):
     entries: int
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """What one batch did: outputs, and the move of the cursor from `prev` to `new`.
 
     `seq` and `seq_values` say how many entries the shard ever published before this one: the
@@ -130,7 +129,7 @@ class Commit:
     signals: Sequence[Fields] = ()
     values: Sequence[Fields] = ()
     deadletters: Sequence[Fields] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = MappingProxyType({})
     seq: int = 0
     seq_values: int = 0
     keeps: Sequence[Keep] = ()

@@ -1,6 +1,6 @@
 """The books of a data plane: what its turns read, did and published, for metrics and meters."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic, time_ns
 from typing import NamedTuple
 
@@ -165,7 +165,8 @@ class Accounts:
         for output in outputs:
             shed = output.shed
             metrics.count_shed(shed.forming, shed.plans, shed.scripts)
-        metrics.bars.inc(sum(output.bars for output in outputs))
+            if output.bars:
+                metrics.bars.inc(output.bars)
         metrics.bytes_in.inc(sum(batch.bytes_in for batch in batches))
         rows = sum(batch.rows for batch in batches)
         busy_s = compute_s + reading.row_s * rows
@@ -189,9 +190,12 @@ class Accounts:
             return
         metrics = self.metrics
         metrics.commits_done.inc(len(commits))
-        metrics.count(total(commit.counts for commit in commits))
-        metrics.signals.inc(sum(len(commit.signals) for commit in commits))
-        metrics.values.inc(sum(len(commit.values) for commit in commits))
+        metrics.count(total([commit.counts for commit in commits]))
+        for commit in commits:
+            if commit.signals:
+                metrics.signals.inc(len(commit.signals))
+            if commit.values:
+                metrics.values.inc(len(commit.values))
         assert sent_at is not None
         for commit in commits:
             batch = self._under_way.pop(commit.shard, None)
@@ -209,8 +213,10 @@ class Accounts:
             self._traces.tell(Span(name, start_ns, now_ns, about, failed=failed))
 
 
-def total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def total(parts: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
     """The sum of counts by name."""
+    if len(parts) == 1:
+        return parts[0]
     summed: dict[str, int] = {}
     for counts in parts:
         for name, count in counts.items():

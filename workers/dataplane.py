@@ -284,7 +284,7 @@ class DataPlane:
             deadletters=[
                 deadletter.encode(reject) for batch in batches for reject in batch.rejects
             ],
-            counts=total(output.counts for output in outputs),
+            counts=total([output.counts for output in outputs]),
             seq=seq,
             seq_values=seq_values,
             keeps=self._snapshots.keeps(run, now_ns // NS_PER_MS),

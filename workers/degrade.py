@@ -31,6 +31,7 @@ from workers.symbols import matching
 
 CONFLATE_NS = 1_000_000_000  # tier 1: one forming row of an instrument in so much event time
 NEVER = -1
+NOTHING = Shed()
 
 type Ints = NDArray[np.int64]
 type Bools = NDArray[np.bool_]
@@ -172,7 +173,7 @@ class ShedState:
 def since(before: Shed, after: Shed) -> Shed:
     """What was given up between two counts of one tier."""
     if after is before:
-        return Shed()
+        return NOTHING
     return replace(
         after,
         forming=after.forming - before.forming,

@@ -6,7 +6,7 @@ pressure and `required` follow from it and from nothing else.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from workers.scaling import BusyRate, Demand, combine, total
 
@@ -17,8 +17,7 @@ COST_FLOOR = 0.01  # busy seconds a second: what costs less is noise, and no rea
 SPREAD_MIN = 0.05  # of the mean square: batches of one size say nothing about their fixed cost
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """Decayed sums over batches of (rows, busy seconds), enough for a straight line."""
 
     batches: float = 0.0

@@ -65,8 +65,7 @@ class About(NamedTuple):
     status: str
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(NamedTuple):
     """A batch whose bars and values are there, while its scripts are still at work."""
 
     state: ShardState

@@ -179,7 +179,7 @@ class ShardState:
         if batch.rows:
             self.history.newest = batch.history
         if applied_ts.size:
-            self.newest_ts = max(self.newest_ts, int(applied_ts.max()))
+            self.newest_ts = max(self.newest_ts, int(np.maximum.reduce(applied_ts)))
 
 
 def _unpack(capsule: bytes) -> tuple[Sequence[Any], list[bytes]]:

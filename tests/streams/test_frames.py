@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -50,7 +48,7 @@ def joined(batches: tuple[Batch, ...]) -> Batch:
     names = ("slot", "ts", "price", "size", "key", "entry_ms", "entry_seq")
     rows = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in names}
     rejects = tuple(reject for batch in batches for reject in batch.rejects)
-    return dataclasses.replace(batches[-1], rejects=rejects, **rows)
+    return batches[-1]._replace(rejects=rejects, **rows)
 
 
 def read(frame: bytes, decoder: Decoder | None = None) -> Batch:

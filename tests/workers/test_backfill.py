@@ -314,8 +314,7 @@ def test_a_plan_of_other_symbols_does_not_stand_in_the_way(tmp_path: Path) -> No
 
 
 def as_history(batch: Batch) -> Batch:
-    fields = {name: getattr(batch, name) for name in Batch.__slots__}
-    return Batch(**{**fields, "history": True})
+    return batch._replace(history=True)
 
 
 @pytest.mark.parametrize("saved", [False, True])

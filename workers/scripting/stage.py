@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import thread_time_ns
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -64,8 +64,7 @@ class ScriptRows:
     said: tuple[tuple[Signal, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Speaking:
+class Speaking(NamedTuple):
     """The scripts at work on a batch: those with processes of their own may take their time."""
 
     scripts: Scripts
