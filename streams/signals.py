@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
 
@@ -14,6 +14,17 @@ ID_BYTES = 12
 SEPARATOR = "\x1f"  # no printable symbol or name holds it
 SOURCE_AT = 17  # where the fields of a signal's entry hold its source
 NUMPY = orjson.OPT_SERIALIZE_NUMPY
+
+
+class About(NamedTuple):
+    """What a signal is about: with its ordinal, all that its id is made of."""
+
+    source: str
+    name: str
+    symbol: str
+    timeframe: str
+    ts: int
+    status: str
 
 
 def signal_id(
@@ -53,23 +64,17 @@ class Signal:
 
     def encode(self, seq: int) -> Fields:
         """The flat fields of the entry that is the `seq`-th of its stream."""
-        fields: list[bytes | str] = ["id", self.id, "seq", str(seq), "symbol", self.symbol]
-        fields += ["name", self.name, "timeframe", self.timeframe, "ts", str(self.ts)]
-        fields += [
-            "status",
-            self.status,
-            "value",
-            as_json(self.value).decode(),
-            "source",
-            self.source,
-        ]
-        fields += ["entry", str(self.entry), "ts_event", str(self.ts_event)]
-        fields += ["ts_publish", str(self.ts_publish)]
-        if self.valid_until is not None:
-            fields += ["valid_until", str(self.valid_until)]
-        if self.degraded is not None:
-            fields += ["degraded", self.degraded]
-        return fields
+        return signal_fields(
+            About(self.source, self.name, self.symbol, self.timeframe, self.ts, self.status),
+            seq,
+            own_id=self.id,
+            value=self.value,
+            entry=self.entry,
+            ts_event=self.ts_event,
+            ts_publish=self.ts_publish,
+            valid_until=self.valid_until,
+            degraded=self.degraded,
+        )
 
     @classmethod
     def decode(cls, fields: Mapping[bytes, bytes]) -> Self:
@@ -94,6 +99,30 @@ class Signal:
             )
         except (KeyError, ValueError) as error:
             raise Malformed(f"no signal: {type(error).__name__} {error}") from None
+
+
+def signal_fields(
+    about: About,
+    seq: int,
+    *,
+    own_id: str,
+    value: Any,
+    entry: EntryId,
+    ts_event: int,
+    ts_publish: int,
+    valid_until: int | None = None,
+    degraded: str | None = None,
+) -> Fields:
+    """The flat fields of a signals entry."""
+    source, name, symbol, timeframe, ts, status = about
+    return (
+        *("id", own_id, "seq", str(seq), "symbol", symbol, "name", name),
+        *("timeframe", timeframe, "ts", str(ts), "status", status),
+        *("value", as_json(value).decode(), "source", source, "entry", str(entry)),
+        *("ts_event", str(ts_event), "ts_publish", str(ts_publish)),
+        *(() if valid_until is None else ("valid_until", str(valid_until))),
+        *(() if degraded is None else ("degraded", degraded)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

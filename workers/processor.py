@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from indicators.bars import BarRows, update
 from indicators.dedupe import seen
 from streams.records import Batch, EntryId, Fields
-from streams.signals import Signal, as_json, signal_id, values_fields
+from streams.signals import About, as_json, signal_fields, signal_id, values_fields
 from workers.degrade import since
 from workers.history import History
 from workers.program import Feed, PlanProgram, Program, Rule
@@ -52,17 +52,6 @@ class PlanRows:
     columns: Mapping[str, list[float]]
     spoken: Mapping[str, tuple[list[int], list[int]]]
     silent: bool = False  # suspended: only its scripts hear of it
-
-
-class About(NamedTuple):
-    """What a signal is about: with its ordinal, all that its id is made of."""
-
-    source: str
-    name: str
-    symbol: str
-    timeframe: str
-    ts: int
-    status: str
 
 
 class Begun(NamedTuple):
@@ -153,14 +142,15 @@ class Begun(NamedTuple):
     def _signal(self, about: About, ordinal: int, cause: int, **more: Any) -> None:
         """Append a signal, with the next number of its stream."""
         self.state.signal_seq += 1
-        signal = Signal(
-            id=signal_id(**about._asdict(), ordinal=ordinal),
-            **about._asdict(),
+        fields = signal_fields(
+            about,
+            self.state.signal_seq,
+            own_id=signal_id(**about._asdict(), ordinal=ordinal),
             entry=EntryId(int(self.batch.entry_ms[cause]), int(self.batch.entry_seq[cause])),
             ts_publish=self.now_ns,
             **more,
         )
-        self.output.signals.append(signal.encode(self.state.signal_seq))
+        self.output.signals.append(fields)
 
 
 def advance(
@@ -237,8 +227,9 @@ def _run_plans(
         if plan.feed != feed:
             continue
         wanted = state.covers(plan)[rows.slot]
-        mine = rows if wanted.all() else rows.take(np.flatnonzero(wanted))
-        if len(mine):
+        count = np.count_nonzero(wanted)
+        mine = rows if count == len(rows) else rows.take(np.flatnonzero(wanted))
+        if count:
             spoken = _run_plan(place, plan, mine, state)
             if spoken is not None:
                 yield spoken
@@ -247,14 +238,14 @@ def _run_plans(
 def _run_plan(place: int, plan: PlanProgram, rows: BarRows, state: ShardState) -> PlanRows | None:
     """The plan's outputs, None where no one hears of them: then its state alone goes on."""
     cells = state.plans[plan.name]
-    final = None if rows.final.all() else rows.final
+    final = None if np.count_nonzero(rows.final) == len(rows) else rows.final
     columns = plan.plan.run(cells.state, rows.slot, rows.inputs(plan.plan.fields), final)
     spoken = {}
     for rule in plan.rules:
         status, ordinal = fire(
             rule.firing, cells.memory[rule.name], rows.slot, rows.ts, columns[rule.when], rows.final
         )
-        if status.any():
+        if np.count_nonzero(status):
             spoken[rule.name] = (status.tolist(), ordinal.tolist())
     silent = state.shedding.suspends(plan, len(rows))
     if silent and not state.scripts.hear(plan.name):
@@ -278,6 +269,11 @@ def _in_log_order(
     Scripts come behind all plans.
     """
     if not run:
+        return
+    if len(run) == 1:  # its rows are in this order
+        rows = run[0].rows
+        for at in np.flatnonzero(~history.covers(rows.slot, rows.ts)).tolist():
+            yield run[0], at
         return
     sizes = [len(part.rows) for part in run]
     cause = np.concatenate([part.rows.row for part in run])
