@@ -81,6 +81,7 @@ class DataPlane:
         self._shedder = shedder
         self.commands: SimpleQueue[Take | Give] = SimpleQueue()
         self._runs: dict[str, ShardRun] = {}
+        self._switching: dict[str, ShardRun] = {}  # those that obey a deployment meanwhile
         self.expects = False  # whether a shard is about to be taken; its owner says so
         self._settings = settings
         self._wire = wire
@@ -114,11 +115,14 @@ class DataPlane:
     def _obey(self, command: Take | Give) -> None:
         if isinstance(command, Take):
             run = command.run
+            self._switching.pop(run.shard, None)
             self._runs[run.shard] = run
             self.accounts.open(run)
             self._wire.open(run.shard, run.state.symbols)
-        elif command.shard in self._runs:
-            self._runs[command.shard].successor = command.successor
+            return
+        found = self._runs.get(command.shard) or self._switching.get(command.shard)
+        if found is not None:
+            found.successor = command.successor
 
     def _turn(self) -> None:
         """Send what is decided, read what is new, decide on it."""
@@ -316,7 +320,7 @@ class DataPlane:
 
     def _switch(self, run: ShardRun) -> None:
         """Let the deployment that ended the last batch take effect, without holding others up."""
-        del self._runs[run.shard]
+        self._switching[run.shard] = self._runs.pop(run.shard)
         self._background.submit(self._switched, run)
 
     def _switched(self, run: ShardRun) -> None:
@@ -327,6 +331,7 @@ class DataPlane:
             self._snapshots.save(run)
         except Exception as error:
             logger.exception("deployment failed", shard=run.shard)
+            self._switching.pop(run.shard)
             self._keeper.forget(run)
             self.accounts.close(run.shard)
             self._on_gone(run.shard, not isinstance(error, StreamError))
@@ -338,8 +343,8 @@ class DataPlane:
         """Snapshot and release at a batch boundary."""
         stopped = monotonic()
         self._snapshots.save(run)
-        self._forget(run)
         run.log.release(run.lease.fence, successor=run.successor or "", reserve_ms=RESERVE_MS)
+        self._forget(run)
         self.accounts.released(run.shard)
         held_ms = round((monotonic() - stopped) * MS_PER_S, 1)
         logger.info("shard released", shard=run.shard, successor=run.successor, held_ms=held_ms)

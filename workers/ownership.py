@@ -234,9 +234,9 @@ class Ownership:
             "shard taken", shard=lease.shard, previous=lease.previous, took_s=round(took_s, 3)
         )
         self.plane.accounts.taken(run, _from_state(lease, self.name), took_s)
-        with self._lock:
+        with self._lock:  # in one step, so that nobody gives it up before it is there
             self._holdings[lease.shard].ready = True
-        self.plane.commands.put(Take(run))
+            self.plane.commands.put(Take(run))
 
     def _give(self, shard: str, successor: str, why: str) -> bool:
         """Let the data plane give the shard up; whether it can."""

@@ -63,6 +63,11 @@ class Proxy:
                 break
         _hang_up(client, server)
 
+    def kill_after(self, calls: int) -> None:
+        """Let the call that is so many from now die."""
+        with self._lock:
+            self._fatal = self._calls + calls
+
     def lead_to(self, port: int) -> None:
         """New connections go to another server."""
         self._port = port
