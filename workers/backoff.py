@@ -10,8 +10,8 @@ JITTER = 0.5
 class Backoff:
     """Pauses that double up to a cap, each shortened at random by up to half."""
 
-    def __init__(self) -> None:
-        self._random = SystemRandom()
+    def __init__(self, *, longest_s: float = LONGEST_S) -> None:
+        self._random, self._longest_s = SystemRandom(), longest_s
         self.reset()
 
     def reset(self) -> None:
@@ -20,5 +20,5 @@ class Backoff:
 
     def next_s(self) -> float:
         """The next pause in seconds."""
-        pause_s, self._pause_s = self._pause_s, min(self._pause_s * 2, LONGEST_S)
+        pause_s, self._pause_s = self._pause_s, min(self._pause_s * 2, self._longest_s)
         return pause_s * (1 - JITTER * self._random.random())

@@ -1,6 +1,7 @@
 """The HTTP face of one worker: /metrics, /healthz, /readyz and /scale, on a thread of its own."""
 
 from collections.abc import Callable, Iterable, Mapping
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,6 +37,17 @@ class _Handler(WSGIRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Requests are not news."""
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket(AF_INET6 if ":" in host else AF_INET) as probe:
+        probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError):
+            return False
+    return True
 
 
 class HttpServer:

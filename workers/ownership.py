@@ -12,7 +12,7 @@ from time import monotonic
 import structlog
 
 from streams.connection import Link
-from streams.errors import Held, StreamError, Unavailable
+from streams.errors import Fenced, Held, Refused, Stale, Unavailable
 from streams.keys import Keys
 from streams.log import ShardLog, renew_all
 from streams.records import Lease
@@ -40,6 +40,7 @@ POLL_S = 0.01
 GIVE_S_MAX = 2.0  # how long after its release a shard is still said to be on its way
 MS_PER_S = 1_000
 COOL_OFF_S = 5.0  # how long a worker leaves a shard alone that failed in its hands
+PASSES = (Unavailable, Fenced, Stale)  # errors after which a shard may be tried again at once
 
 logger = structlog.get_logger()
 
@@ -214,6 +215,10 @@ class Ownership:
             lease = log.acquire(self.name, lease_ms=self._settings.worker.lease_ms)
         except Held:
             return
+        except Refused as error:  # about this shard: the others go on
+            logger.error("shard refused", shard=shard, reason=str(error))
+            self._rest(shard)
+            return
         with self._lock:
             self._holdings[shard] = Holding(lease)
         self.plane.expects = True
@@ -227,7 +232,7 @@ class Ownership:
         except Exception as error:
             logger.exception("take-over failed", shard=lease.shard)
             self.plane.accounts.not_taken(lease.shard, error, monotonic() - started)
-            self._gone(lease.shard, rest=not isinstance(error, StreamError))
+            self._gone(lease.shard, rest=not isinstance(error, PASSES))
             return
         took_s = monotonic() - started
         logger.info(
@@ -255,8 +260,11 @@ class Ownership:
         """A shard is no longer ours; one that failed in our hands rests before we try again."""
         with self._lock:
             self._holdings.pop(shard, None)
-            if rest:
-                self._resting[shard] = monotonic() + COOL_OFF_S
+        if rest:
+            self._rest(shard)
+
+    def _rest(self, shard: str) -> None:
+        self._resting[shard] = monotonic() + COOL_OFF_S
 
     def _hand_over_all(self) -> None:
         """Leave the list first, so that the others know where our shards go."""

@@ -13,6 +13,7 @@ from streams.connection import Link
 from streams.errors import Unavailable
 from streams.keys import Keys
 from workers.backoff import Backoff
+from workers.http import is_free
 from workers.membership import Membership
 from workers.scaling import Behaviour, History, Required, Unknown, scale
 from workers.settings import Settings
@@ -21,6 +22,7 @@ from workers.tied import tied
 
 POLL_S = 0.1
 HEALTHY_S = 30.0  # a worker that lived so long is started again at once
+RESTART_S_MAX = 60.0  # the longest pause before a worker that keeps dying is started again
 STOP_S_SPARE = 10.0  # beyond the time that a worker has to drain
 
 logger = structlog.get_logger()
@@ -37,7 +39,7 @@ class Child:
     process: "subprocess.Popen[bytes] | None" = None
     started_at: float = 0.0
     due_at: float = 0.0
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = field(default_factory=lambda: Backoff(longest_s=RESTART_S_MAX))
 
 
 class Supervisor:
@@ -124,10 +126,10 @@ class Supervisor:
         return child
 
     def _port_of(self, child: Child) -> Mapping[str, str]:
-        """A port of its own for each: the first has the one that is configured."""
-        port = self._settings.http.port
-        number = int(child.name.rpartition("-")[2]) - 1
-        return {"FLEET_HTTP__PORT": str(port + number if port else 0)}
+        """A port of its own for each, counted from the configured one: any other if it is taken."""
+        http = self._settings.http
+        port = http.port and http.port + int(child.name.rpartition("-")[2]) - 1
+        return {"FLEET_HTTP__PORT": str(port if is_free(http.host, port) else 0)}
 
     def _tend(self) -> None:
         """Start again who died, later each time that it dies young."""

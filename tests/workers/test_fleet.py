@@ -233,3 +233,13 @@ def test_health_and_metrics_are_served(running: Fleet) -> None:
     with urllib.request.urlopen(base + "/scale", timeout=5) as answer:
         assert orjson.loads(answer.read())["required"] == 1
     assert process.poll() is None
+
+
+def test_a_key_of_another_type_stops_its_shard_only(running: Fleet) -> None:
+    with running.server.client() as client:
+        client.set("ticks:{0}", "not a stream")
+        running.start("one")
+        wait_until(lambda: running.owners() == {"one": 3, "": 1}, "the others are owned")
+        assert '"event": "shard refused"' in running.log("one")
+        client.delete("ticks:{0}")
+        await_owners(running, "one")

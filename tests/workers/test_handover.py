@@ -64,7 +64,7 @@ class Owner:
             background,
             self.keeper,
             Shedder(link, self.keys, self.settings.shedding),
-            lambda shard, rest: self.gone.put(shard),  # noqa: ARG005
+            lambda shard, rest: self.gone.put(shard),
         )
 
     def take(self) -> None:
