@@ -1,6 +1,7 @@
 """Symbols and their slots, in order of first appearance; looked up from raw bytes by kernels."""
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -72,12 +73,17 @@ def find_slot(data, start, length, table):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _insert(slots, hashed, slot):  # type: ignore[no-untyped-def]
-    mask = len(slots) - 1
-    at = np.int64(hashed & np.uint64(mask))
-    while slots[at] >= 0:
-        at = (at + 1) & mask
-    slots[at] = slot
+def _enter(index, first, last):  # type: ignore[no-untyped-def]
+    """Let the symbols of slots first to last - 1 be found; their bytes are in the index."""
+    mask = len(index.slots) - 1
+    for slot in range(first, last):
+        start, length = index.starts[slot], index.lengths[slot]
+        index.hashes[slot] = hash_bytes(index.names, start, length, index.seed)
+        index.salts[slot] = hash_bytes(index.names, start, length, np.uint64(0))
+        at = np.int64(index.hashes[slot] & np.uint64(mask))
+        while index.slots[at] >= 0:
+            at = (at + 1) & mask
+        index.slots[at] = slot
 
 
 class Index(NamedTuple):
@@ -129,7 +135,7 @@ class SymbolTable:
             raise Malformed(f"symbol: {shown(symbol)} is one more than the {slot} of this shard")
         if slot == len(self.index.hashes):
             self._grow(2 * slot)
-        self._place(slot, symbol)
+        self._place(slot, [symbol])
         self.names.append(name)
         self._slots[symbol] = slot
         return slot
@@ -140,10 +146,14 @@ class SymbolTable:
 
     @classmethod
     def load(cls, blob: bytes, symbols_max: int = SYMBOLS_MAX) -> Self:
-        """The table that `save` wrote."""
-        table = cls(symbols_max)
-        for name in orjson.loads(blob):
-            table.add(name.encode())
+        """The table that `save` wrote; raises Malformed if there is no room for it."""
+        table, names = cls(symbols_max), orjson.loads(blob)
+        if len(names) > symbols_max:
+            raise Malformed(f"symbols: {len(names)} were saved, and {symbols_max} have room")
+        symbols = [name.encode() for name in names]
+        table._grow(max(CAPACITY_MIN, 1 << (len(names) - 1).bit_length()))
+        table._place(0, symbols)
+        table.names, table._slots = names, {symbol: at for at, symbol in enumerate(symbols)}
         return table
 
     def _grow(self, capacity: int) -> None:
@@ -156,17 +166,15 @@ class SymbolTable:
             names=np.zeros(capacity * SYMBOL_BYTES_MAX, np.uint8),
             seed=self._seed,
         )
-        for slot, name in enumerate(self.names):
-            self._place(slot, name.encode())
+        self._place(0, list(self._slots))
 
-    def _place(self, slot: int, symbol: bytes) -> None:
-        index, data, length = self.index, padded(symbol), len(symbol)
-        start = index.starts[slot]
-        index.names[start : start + length] = data[:length]
-        index.lengths[slot] = length
-        index.hashes[slot] = hash_bytes(data, 0, length, self._seed)
-        index.salts[slot] = hash_bytes(data, 0, length, np.uint64(0))
-        _insert(index.slots, index.hashes[slot], slot)
+    def _place(self, first: int, symbols: Sequence[bytes]) -> None:
+        """Put symbols into the index, from a slot on."""
+        last, begin = first + len(symbols), first * SYMBOL_BYTES_MAX
+        raw = b"".join(symbol.ljust(SYMBOL_BYTES_MAX, b"\0") for symbol in symbols)
+        self.index.names[begin : begin + len(raw)] = np.frombuffer(raw, np.uint8)
+        self.index.lengths[first:last] = [len(symbol) for symbol in symbols]
+        _enter(self.index, first, last)
 
 
 def checked_symbol(symbol: bytes) -> str:
