@@ -55,7 +55,7 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Give:
-    """Finish the batch, snapshot, and release the shard to `successor` (if any)."""
+    """Save the shard, and release it behind the batch at hand, to `successor` (if any)."""
 
     shard: str
     successor: str = ""
@@ -173,10 +173,11 @@ class DataPlane:
                 self._guarded(run, (), 0.0)
 
     def _block_ms(self, idle: bool) -> int:
-        """How long to wait for ticks: hardly, when a shard is about to come."""
+        """How long to wait for ticks: hardly, when a shard is about to come or to go."""
         if not idle:
             return 0
-        return EXPECT_MS if self.expects else BLOCK_MS
+        parts = any(run.successor is not None for run in self._runs.values())
+        return EXPECT_MS if self.expects or parts else BLOCK_MS
 
     def _entries_max(self) -> int:
         """How many entries to ask of each shard: what a turn can do, and memory can hold."""
@@ -235,7 +236,7 @@ class DataPlane:
             _go_on(run)
             return
         if run.pending is None:
-            if run.successor is not None:
+            if run.successor is not None and (run.control or self._snapshots.parted(run)):
                 self._leave(run)
                 return
             if run.control is not None:
@@ -340,9 +341,8 @@ class DataPlane:
             self.commands.put(Take(run))
 
     def _leave(self, run: ShardRun) -> None:
-        """Snapshot and release at a batch boundary."""
+        """Release at a batch boundary; a deployment that was read is left to the next owner."""
         stopped = monotonic()
-        self._snapshots.save(run)
         run.log.release(run.lease.fence, successor=run.successor or "", reserve_ms=RESERVE_MS)
         self._forget(run)
         self.accounts.released(run.shard)

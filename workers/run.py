@@ -1,7 +1,7 @@
 """A shard in the hands of its owner: its log, its lease, its state, and what is under way."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -10,7 +10,7 @@ from streams.records import Commit, Control, Decided, EntryId, Lease, Snapshot
 from workers.program import Program
 from workers.scripting.host import ScriptHost
 from workers.shedding import Shedding
-from workers.state import CAPSULE_VERSION, ShardState
+from workers.state import CAPSULE_VERSION, ShardState, packed
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class ShardRun:
     clock_ns: int = 0
     control: Control | None = None  # a deployment to obey before the next read
     successor: str | None = None  # set when the shard is to be given up
+    parting_at: float | None = None  # when its last snapshot was begun
     uploading: bool = False
     host: ScriptHost = field(default_factory=ScriptHost)
     shedding: Shedding | None = None  # what the lag was found to be, None before it was weighed
@@ -45,7 +46,7 @@ class ShardRun:
     @property
     def reads(self) -> bool:
         """Whether it may take more of its log now."""
-        return self.control is None and self.successor is None and self.work is None
+        return self.control is None and self.work is None
 
     @property
     def decided(self) -> Decided:
@@ -57,8 +58,12 @@ class ShardRun:
         upto = self.state.upto
         return Commit(self.shard, self.lease.fence, prev=upto, new=upto, entries=0)
 
+    def copied(self) -> Callable[[], Snapshot]:
+        """The state as of the last committed entry; to call it is to pack it, on any thread."""
+        state, program = self.state, self.program
+        upto, entries, raw = state.upto, state.entries, state.copied(program)
+        return lambda: Snapshot(upto, entries, program.digest, CAPSULE_VERSION, packed(raw))
+
     def capsule(self) -> Snapshot:
-        """The state as of the last committed entry, for the next owner."""
-        state = self.state
-        payload = state.save(self.program)
-        return Snapshot(state.upto, state.entries, self.program.digest, CAPSULE_VERSION, payload)
+        """The same, for the next owner."""
+        return self.copied()()

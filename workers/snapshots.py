@@ -1,6 +1,6 @@
 """What a shard leaves behind it: snapshots of its state, and streams cut to their retention."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from time import monotonic
 
@@ -15,6 +15,7 @@ from workers.settings import Settings
 
 TRIM_EVERY_S = 10.0
 SNAPSHOT_ENTRIES = 200_000  # so many entries of replay, about a second of it, make a snapshot due
+PART_S_MAX = 5.0  # what a shard waits for its last snapshot: then there is more to replay
 MS_PER_S = 1_000
 
 logger = structlog.get_logger()
@@ -30,15 +31,31 @@ class Snapshots:
         self._accounts, self._background, self._keeper = accounts, background, keeper
 
     def save_if_due(self, run: ShardRun) -> None:
-        """Hand a capsule to the background: the copy is ours, the upload is not."""
+        """Save the shard when there is much to replay, or it is long ago."""
         news = run.state.entries - run.snapshot_entries
         old = monotonic() - run.snapshot_at > self._worker.snapshot_s
-        if run.uploading or not news or not (old or news >= SNAPSHOT_ENTRIES):
-            return
-        if not self._keeper.collected(run):
-            return
+        if not run.uploading and (old or news >= SNAPSHOT_ENTRIES):
+            self._begin(run)
+
+    def parted(self, run: ShardRun) -> bool:
+        """Whether there is little to replay for the next owner.
+
+        The first call has the shard saved, which is processed all the same until that is done.
+        """
+        if run.parting_at is None:
+            if run.uploading:
+                return False
+            run.parting_at = monotonic()
+            return not self._begin(run)
+        return not run.uploading or monotonic() - run.parting_at > PART_S_MAX
+
+    def _begin(self, run: ShardRun) -> bool:
+        """Hand a copy to the background, to pack and store; whether there was news to save."""
+        if run.state.entries == run.snapshot_entries or not self._keeper.collected(run):
+            return False
         run.snapshot_at, run.snapshot_entries, run.uploading = monotonic(), run.state.entries, True
-        self._background.submit(self._upload, run, run.capsule(), run.decided)
+        self._background.submit(self._upload, run, run.copied(), run.decided)
+        return True
 
     def save(self, run: ShardRun) -> None:
         """Save the shard now, where its scripts can be collected. Raises: Unavailable, Fenced."""
@@ -56,9 +73,9 @@ class Snapshots:
             for seconds in (kept.signals_s, kept.values_s, kept.deadletters_s)
         ]
 
-    def _upload(self, run: ShardRun, capsule: Snapshot, decided: Decided) -> None:
+    def _upload(self, run: ShardRun, copied: Callable[[], Snapshot], decided: Decided) -> None:
         try:
-            began = monotonic()
+            began, capsule = monotonic(), copied()
             run.log.save_snapshot(run.lease.fence, capsule)
             self._accounts.snapshotted(run.shard, capsule, monotonic() - began)
             retention_ms = int(self._retention.ticks_s * MS_PER_S)

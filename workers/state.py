@@ -114,6 +114,10 @@ class ShardState:
 
     def save(self, program: Program) -> bytes:
         """A capsule: the program, and every array and counter, compressed and checksummed."""
+        return packed(self.copied(program))
+
+    def copied(self, program: Program) -> bytes:
+        """What the capsule holds; to pack it takes far longer, and any thread may do that."""
         sections = [program.payload, self.symbols.save(), self.dedupe.save()]
         sections += [self.scripts.save(), self.shedding.save(), self.history.save()]
         sections += [self.bars[feed].save() for feed in program.feeds]
@@ -126,10 +130,7 @@ class ShardState:
             *(self.newest_ts, self.signal_seq, self.value_seq),
         ]
         head = orjson.dumps([counters, [len(section) for section in sections]])
-        raw = b"".join((len(head).to_bytes(4, "little"), head, *sections))
-        packed = pa.compress(raw, codec=CODEC, asbytes=True)
-        sizes = len(raw).to_bytes(8, "little") + zlib.crc32(packed).to_bytes(4, "little")
-        return MAGIC + sizes + bytes(packed)
+        return b"".join((len(head).to_bytes(4, "little"), head, *sections))
 
     @classmethod
     def load(cls, capsule: bytes, symbols_max: int, trust: Trust = NOBODY) -> tuple[Program, Self]:
@@ -182,14 +183,21 @@ class ShardState:
             self.newest_ts = max(self.newest_ts, int(np.maximum.reduce(applied_ts)))
 
 
+def packed(raw: bytes) -> bytes:
+    """The capsule of what `copied` gave."""
+    small = pa.compress(raw, codec=CODEC, asbytes=True)
+    sizes = len(raw).to_bytes(8, "little") + zlib.crc32(small).to_bytes(4, "little")
+    return MAGIC + sizes + bytes(small)
+
+
 def _unpack(capsule: bytes) -> tuple[Sequence[Any], list[bytes]]:
     if capsule[:4] != MAGIC or len(capsule) < HEAD_BYTES:
         raise ValueError(f"wanted {MAGIC!r} at its start, saw {capsule[:4]!r}")
     size, check = int.from_bytes(capsule[4:12], "little"), int.from_bytes(capsule[12:16], "little")
-    packed = capsule[HEAD_BYTES:]
-    if zlib.crc32(packed) != check:
+    small = capsule[HEAD_BYTES:]
+    if zlib.crc32(small) != check:
         raise ValueError("its checksum does not match: it is damaged")
-    raw = pa.decompress(packed, decompressed_size=size, codec=CODEC, asbytes=True)
+    raw = pa.decompress(small, decompressed_size=size, codec=CODEC, asbytes=True)
     start = 4 + int.from_bytes(raw[:4], "little")
     counters, lengths = orjson.loads(raw[4:start])
     sections = []

@@ -1,6 +1,6 @@
 """A shard changes hands: whatever dies on the way, it is given up, and once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -36,7 +36,7 @@ class Later(Executor):
     def __init__(self) -> None:
         self._waiting: SimpleQueue[Callable[[], Any]] = SimpleQueue()
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # type: ignore[override]
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         self._waiting.put(lambda: fn(*args, **kwargs))
         return Future()
 
@@ -150,3 +150,34 @@ def test_a_shard_that_is_to_go_while_it_obeys_a_deployment_goes_afterwards(serve
             later.run_one()
         assert old.gone.get(timeout=60) == "0"
         assert log.status().owner == "w2"
+
+
+class Turns(Event):
+    """Says something to a data plane at the start of each of its turns, and then lets it stop."""
+
+    def __init__(self, old: Owner, tell: Sequence[Callable[[], None]]) -> None:
+        super().__init__()
+        self._old, self._tell = old, list(tell)
+
+    def is_set(self) -> bool:
+        if self._tell:
+            self._tell.pop(0)()
+            return False
+        return not self._old.gone.empty()
+
+
+def test_a_deployment_that_was_read_and_not_obeyed_is_obeyed_by_the_next_owner(
+    server: Server,
+) -> None:
+    with ThreadPoolExecutor() as background, connect(server.url) as link:
+        old = Owner(link, background)
+        old.take()
+        push(server, 0, 5)
+        log = ShardLog(link, Keys(), "0", Wire(link, Keys(), shards=1))
+        log.add_deploy(log.status().fence, "plans", Program(NEW).payload)
+        read, give = lambda: None, lambda: old.plane.commands.put(Give("0", "w2"))
+        old.plane.run(Turns(old, [read, give]))
+        assert log.lag().entries == 0
+        lease = log.acquire("w2", lease_ms=LEASE_MS)
+        run = take_over(log, lease, Program(OLD), old.settings.worker, old.keeper.bench)
+        assert run.program.digest == Program(NEW).digest
