@@ -138,10 +138,9 @@ class Keys:
         """Stream of how many workers were required, and why."""
         return f"{self.name}:decisions"
 
-    @property
-    def wake(self) -> str:
-        """Channel on which a released shard is announced."""
-        return f"{self.name}:wake"
+    def wake(self, worker: str) -> str:
+        """Channel on which a worker hears what is for it: a shard that is free, another part."""
+        return f"{self.name}:wake:{worker}"
 
     def _of(self, kind: str, shard: str | int) -> str:
         return f"{self._prefix}{kind}:{_tagged(str(shard))}"

@@ -66,9 +66,9 @@ class ShardLog:
         self._call("renew", [], fence, lease_ms)
 
     def release(self, fence: int, *, successor: str = "", reserve_ms: int = 0) -> None:
-        """Give the shard up, for `reserve_ms` to `successor` alone, and wake the others."""
-        keys = self._keys
-        self._call("release", [], fence, keys.group, successor, reserve_ms, keys.wake, self.shard)
+        """Give the shard up, for `reserve_ms` to `successor` alone, and wake that one."""
+        group, wake = self._keys.group, self._keys.wake(successor)
+        self._call("release", [], fence, group, successor, reserve_ms, wake, self.shard)
 
     def open(self, symbols: SymbolTable, *, codec: str = AUTO) -> None:
         """Say with which symbols entries are to be read from now on."""

@@ -1,4 +1,4 @@
-"""The wake channel: a released shard, or a worker that leaves, is heard at once."""
+"""A worker's wake channel: a shard that was released for it, or another part, is heard at once."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ from streams.connection import Link, translation
 
 
 class Released(NamedTuple):
-    """A shard that its owner gave up, and for whom; no shard where a worker left."""
+    """A shard that its owner gave up, and for whom; no shard where there is other news."""
 
     shard: str = ""
     successor: str = ""
@@ -47,4 +47,4 @@ def _read(message: Any) -> Released | None:
         told = orjson.loads(message["data"])
         return Released(told["shard"], told["next"])
     except (orjson.JSONDecodeError, TypeError, KeyError):
-        return Released()  # the name of a worker that left
+        return Released()  # the name of a worker that left, or has told what is to be done

@@ -47,8 +47,10 @@ class Conductor:
     def parts(
         self, view: View, loads: Mapping[str, ShardLoad], *, measured: bool
     ) -> dict[str, Part]:
-        """The part of each live worker, by name."""
-        names = sorted(peer.name for peer in view.peers)
+        """The part of each live worker, by name: those that stay get what the others give up."""
+        names = sorted(peer.name for peer in view.peers if not peer.leaving)
+        if not names:
+            return {}
         owners, given = view.owners, view.given
         moved_s = {
             shard: load.moved_ms / MS_PER_S for shard, load in loads.items() if load.moved_ms

@@ -27,6 +27,7 @@ class Peer:
     shards: tuple[str, ...]
     loads: Mapping[str, ShardLoad] = field(default_factory=dict)  # of those that it has measured
     giving: Mapping[str, str] = field(default_factory=dict)  # shards that it hands over, to whom
+    leaving: bool = False  # it gives all of its shards up
 
 
 class View(NamedTuple):
@@ -37,13 +38,13 @@ class View(NamedTuple):
 
     @property
     def given(self) -> dict[str, str]:
-        """Shards that are on their way, and to which live worker."""
-        live = {peer.name for peer in self.peers}
+        """Shards that are on their way, and to which worker that stays."""
+        stays = {peer.name for peer in self.peers if not peer.leaving}
         return {
             shard: taker
             for peer in self.peers
             for shard, taker in peer.giving.items()
-            if taker in live
+            if taker in stays
         }
 
     @property
@@ -81,6 +82,7 @@ class Membership:
     def __init__(self, link: Link, keys: Keys, name: str, *, alive_ms: int) -> None:
         self._client, self._keys, self._name = link.client, keys, name
         self._alive_ms = alive_ms
+        self.leaving = False
         self._told, self._told_ms = b"", 0
         self._read: dict[bytes, tuple[bytes, Peer]] = {}
         self._directed: Mapping[str, bytes] = {}
@@ -94,17 +96,30 @@ class Membership:
     ) -> Beat:
         """Say that this worker lives, what it holds and gives. Raises: Unavailable."""
         told = {shard: load.as_json() for shard, load in loads.items()}
-        about = orjson.dumps({"shards": shards, "loads": told, "giving": giving})
+        about = {"shards": shards, "loads": told, "giving": giving}
         with translation():
-            return self._beat(about)
+            return self._beat(orjson.dumps({**about, "leaving": True} if self.leaving else about))
+
+    def resign(self) -> bool:
+        """Ask for a part without shards, and conduct no more; whether a worker stays to take them.
+
+        Raises: Unavailable.
+        """
+        self.leaving = True
+        with translation():
+            conductor = self._client.get(self._keys.conductor)
+            if conductor == self._name.encode():
+                self._client.delete(self._keys.conductor)
+        return any(not peer.leaving and peer.name != self._name for peer in self.view().peers)
 
     def leave(self) -> None:
         """Be gone at once, for everyone. Raises: Unavailable."""
         with translation():
             self._forget([self._name])
-            if self._client.get(self._keys.conductor) == self._name.encode():
+            conductor = (self._client.get(self._keys.conductor) or b"").decode()
+            if conductor == self._name:
                 self._client.delete(self._keys.conductor)
-            self._client.publish(self._keys.wake, self._name)
+            self._client.publish(self._keys.wake(conductor), self._name)
 
     def view(self) -> View:
         """Every live worker, by name. Raises: Unavailable."""
@@ -123,23 +138,24 @@ class Membership:
         with translation():
             if news:
                 self._client.hset(self._keys.parts, mapping=news)
-            if changed - {self._name}:
-                self._client.publish(self._keys.wake, self._name)
+            for name in changed - {self._name}:  # one by one: a cluster takes them no other way
+                self._client.publish(self._keys.wake(name), self._name)
         self._directed = parts
         self._directed_ms = now_ms if again else self._directed_ms
 
     def _beat(self, about: bytes) -> Beat:
         now_ms, keys = self._now_ms(), self._keys
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.set(keys.conductor, self._name, nx=True, px=self._alive_ms)
-            pipe.get(keys.conductor)
-            pipe.hmget(keys.parts, [self._name, SHARED])
             pipe.zadd(keys.workers, {self._name: now_ms})
             if about != self._told or now_ms - self._told_ms >= TELL_MS:
                 pipe.hset(keys.loads, self._name, about)
                 self._told, self._told_ms = about, now_ms
-            _, conductor, (part, shared), *_ = pipe.execute()
-        conducts = conductor == self._name.encode()
+            if not self.leaving:
+                pipe.set(keys.conductor, self._name, nx=True, px=self._alive_ms)
+            pipe.get(keys.conductor)
+            pipe.hmget(keys.parts, [self._name, SHARED])
+            *_, conductor, (part, shared) = pipe.execute()
+        conducts = conductor == self._name.encode() and not self.leaving
         if conducts:
             self._client.pexpire(keys.conductor, self._alive_ms)
         return Beat(now_ms, conducts, part, shared)
@@ -177,4 +193,5 @@ class Membership:
 def _peer(name: str, described: bytes) -> Peer:
     about = orjson.loads(described)
     loads = {shard: ShardLoad.parse(told) for shard, told in about.get("loads", {}).items()}
-    return Peer(name, 0, tuple(about.get("shards", ())), loads, about.get("giving", {}))
+    shards, giving = tuple(about.get("shards", ())), about.get("giving", {})
+    return Peer(name, 0, shards, loads, giving, about.get("leaving", False))

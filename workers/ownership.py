@@ -36,9 +36,11 @@ from workers.tracing import Traces
 BEATS_PER_LEASE = 10
 BEAT_S_MAX = 0.25
 PAUSE_BEATS_MAX = 3
-POLL_S = 0.01
+LEAVE_BEAT_S = 0.05
+LEAVE_BEATS_MAX = 4  # how long a worker that leaves waits to hear who takes its shards
 GIVE_S_MAX = 2.0  # how long after its release a shard is still said to be on its way
 MS_PER_S = 1_000
+DRAIN = "drain"  # why a worker that leaves gives its shards up
 COOL_OFF_S = 5.0  # how long a worker leaves a shard alone that failed in its hands
 PASSES = (Unavailable, Fenced, Stale)  # errors after which a shard may be tried again at once
 
@@ -115,20 +117,24 @@ class Ownership:
     def run(self, stop: Event) -> None:
         """Follow the fleet until `stop`; then hand everything over."""
         beat_s = min(self._settings.worker.lease_ms / 1_000 / BEATS_PER_LEASE, BEAT_S_MAX)
-        bell = Bell(self._link, self._keys.wake)
+        bell = Bell(self._link, self._keys.wake(self.name))
         while not stop.is_set():
-            try:
-                self._beat()
-                self._heed(bell.wait(beat_s))
-                self._backoff.reset()
-            except Unavailable as error:
-                # Not so long that leases end on the servers of a cluster that are there.
-                pause_s = min(self._backoff.next_s(), PAUSE_BEATS_MAX * beat_s)
-                logger.warning("server away", reason=str(error), retry_s=round(pause_s, 3))
-                self._doubt()
-                stop.wait(pause_s)
-        self._hand_over_all()
+            self._follow(bell, beat_s, stop)
+        self._hand_over_all(bell, beat_s)
         bell.close()
+
+    def _follow(self, bell: Bell, beat_s: float, stop: Event) -> None:
+        """One heartbeat, and what is heard until the next."""
+        try:
+            self._beat()
+            self._heed(bell.wait(beat_s))
+            self._backoff.reset()
+        except Unavailable as error:
+            # Not so long that leases end on the servers of a cluster that are there.
+            pause_s = min(self._backoff.next_s(), PAUSE_BEATS_MAX * beat_s)
+            logger.warning("server away", reason=str(error), retry_s=round(pause_s, 3))
+            self._doubt()
+            stop.wait(pause_s)
 
     def _doubt(self) -> None:
         """Claim no shard, and no readiness, once leases that nobody renews have run out."""
@@ -161,19 +167,21 @@ class Ownership:
 
     def _play(self, part: Part) -> None:
         """Move towards the part that the conductor gave us."""
-        self._wanted, self._placed = frozenset(part.wanted), True
+        leaving = self._membership.leaving
+        if not leaving:
+            self._wanted, self._placed = frozenset(part.wanted), True
         with self._lock:
             coming = self._wanted - self._holdings.keys()
             taken = any(not holding.ready for holding in self._holdings.values())
-        self.plane.expects = taken or bool(coming)
+        self.plane.expects = taken or bool(coming and not leaving)
         for shard, taker in part.stolen.items():
             if self._give(shard, taker, STEAL):
                 self._metrics.steals.inc()
                 logger.info("shard stolen", shard=shard, taker=taker)
         for shard, taker in part.give.items():
-            self._give(shard, taker, "placement")
+            self._give(shard, taker, DRAIN if leaving else "placement")
         now = monotonic()
-        for shard in part.free:
+        for shard in () if leaving else part.free:
             if now >= self._resting.get(shard, 0.0):
                 self._try(shard)
 
@@ -187,7 +195,7 @@ class Ownership:
 
     def _heed(self, released: Released | None) -> None:
         """Take what was released for us at once; a beat would come later."""
-        if released is not None and released.successor == self.name and released.shard:
+        if released is not None and released.shard and not self._membership.leaving:
             self._try(released.shard)
 
     def _on_their_way(self) -> dict[str, str]:
@@ -266,19 +274,26 @@ class Ownership:
     def _rest(self, shard: str) -> None:
         self._resting[shard] = monotonic() + COOL_OFF_S
 
-    def _hand_over_all(self) -> None:
-        """Leave the list first, so that the others know where our shards go."""
-        deadline = monotonic() + self._settings.worker.drain_s
+    def _hand_over_all(self, bell: Bell, beat_s: float) -> None:
+        """Give every shard to whom the conductor says, or to anyone where none does in time."""
+        began = monotonic()
+        deadline, told_by = began + self._settings.worker.drain_s, began
         try:
-            self._membership.leave()
+            if self._membership.resign():
+                told_by += LEAVE_BEATS_MAX * beat_s
         except Unavailable:
             logger.warning("server away", reason="leaving without a word")
         while self.holdings and monotonic() < deadline:
-            for shard in self.holdings:  # again and again: some are only now being taken
-                self._give(shard, "", "drain")
-            Event().wait(POLL_S)
+            if monotonic() >= told_by:
+                for shard in self.holdings:  # again and again: some are only now being taken
+                    self._give(shard, "", DRAIN)
+            self._follow(bell, min(LEAVE_BEAT_S, beat_s), Event())
         if self.holdings:
             logger.error("drain timed out", shards=list(self.holdings))
+        try:
+            self._membership.leave()
+        except Unavailable:
+            logger.warning("server away", reason="left without a word")
 
 
 def _from_state(lease: Lease, name: str) -> str:

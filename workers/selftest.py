@@ -181,7 +181,7 @@ def _clean(link: Link, keys: Keys, source: str) -> None:
     kinds = (keys.signals, keys.values, keys.deadletter, keys.shard, keys.snapshot, keys.shed)
     try:
         with translation():
-            for key in (source, *(kind(source) for kind in kinds), keys.ledger, keys.wake):
+            for key in (source, *(kind(source) for kind in kinds), keys.ledger):
                 link.client.delete(key)
     except Unavailable:
         return  # whoever reads the report knows already

@@ -190,9 +190,9 @@ def test_the_rights_that_the_documents_name_are_enough(any_server: Server) -> No
         log.trim(lease.fence, retention_ms=0)
         assert log.status().lag.entries == 1
         with client.pubsub() as channel:
-            channel.subscribe("fleet:wake")
+            channel.subscribe("fleet:wake:w2")
             assert channel.get_message(timeout=5)["type"] == "subscribe"
-            log.release(lease.fence)
+            log.release(lease.fence, successor="w2")
             assert channel.get_message(timeout=5)["type"] == "message"
         wire.close()
         link.close()

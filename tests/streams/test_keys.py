@@ -21,10 +21,10 @@ def test_the_default_fleet_writes_plain_keys() -> None:
         "shard:{7}",
         "snapshot:{7}",
     )
-    assert (keys.workers, keys.topology, keys.wake, keys.group) == (
+    assert (keys.workers, keys.topology, keys.wake("w1"), keys.group) == (
         "fleet:workers",
         "fleet:topology",
-        "fleet:wake",
+        "fleet:wake:w1",
         "fleet",
     )
 

@@ -41,16 +41,19 @@ def test_a_worker_whose_fence_is_old_changes_nothing(any_server: Server, open_lo
         assert [client.dump(key) for key in sorted(client.keys())] == before
 
 
-def test_a_release_wakes_its_successor_and_keeps_others_out(
+def test_a_release_wakes_its_successor_alone_and_keeps_others_out(
     any_server: Server, open_log: Maker
 ) -> None:
     log, other = open_log(any_server.url), open_log(any_server.url)
     lease = log.acquire("w1", lease_ms=60_000)
     with any_server.client() as client, client.pubsub() as channel:
-        channel.subscribe("fleet:wake")
-        assert channel.get_message(timeout=5)["type"] == "subscribe"
+        channel.subscribe("fleet:wake:w3")
+        channel.subscribe("fleet:wake:w2")
+        for _ in range(2):
+            assert channel.get_message(timeout=5)["type"] == "subscribe"
         log.release(lease.fence, successor="w2", reserve_ms=60_000)
         message = channel.get_message(timeout=5)
+        assert message["channel"] == "fleet:wake:w2"
         assert message["data"] == '{"shard":"0","next":"w2"}' or set(
             message["data"].strip("{}").split(",")
         ) == {'"shard":"0"', '"next":"w2"'}

@@ -66,6 +66,42 @@ def test_another_conducts_when_the_conductor_leaves_or_falls_silent(server: Serv
         assert not short["four"].beat((), {}, {}).conducts
 
 
+def test_the_shards_of_workers_that_leave_go_to_those_that_stay(server: Server) -> None:
+    with connect(server.url) as link:
+        members = joined(link, ["one", "two", "three", "four"])
+        assert members["one"].resign()  # it conducted
+        assert members["two"].resign()
+        assert not members["one"].beat(tuple(SHARDS[:12]), {}, {}).conducts
+        members["two"].beat(tuple(SHARDS[12:18]), {}, {})
+        assert members["three"].beat(tuple(SHARDS[18:]), {}, {}).conducts
+        parts = conducted(members["three"])
+        assert set(parts["one"].give) == set(SHARDS[:12])
+        assert set(parts["two"].give) == set(SHARDS[12:18])
+        assert {*parts["one"].give.values(), *parts["two"].give.values()} == {"three", "four"}
+        assert parts["one"].wanted == parts["two"].wanted == ()
+        # A shard on its way to one that leaves is still with its owner.
+        members["one"].beat(("0",), {}, {})
+        members["three"].beat(("1",), {}, {"1": "one"})
+        assert members["three"].view().owners == {**members["four"].view().owners, "1": "three"}
+        members["four"].leave()
+        assert members["three"].resign() is False
+
+
+def test_only_those_whose_part_has_changed_are_woken(server: Server) -> None:
+    with connect(server.url) as link, link.client.pubsub() as heard:
+        members = joined(link, ["one", "two", "three"])
+        heard.subscribe(*(Keys().wake(name) for name in members))
+        for _ in members:
+            assert heard.get_message(timeout=60)["type"] == "subscribe"
+        members["one"].direct({"one": b"a", "two": b"b", "three": b"c"}, 1)
+        members["one"].direct({"one": b"z", "two": b"b", "three": b"d"}, 2)
+        members["two"].leave()
+        told = [heard.get_message(timeout=60)["channel"].decode() for _ in range(4)]
+        two, three, one = (Keys().wake(name) for name in ("two", "three", "one"))
+        assert set(told[:2]) == {two, three}
+        assert told[2:] == [three, one]  # its part; the conductor hears that one has left
+
+
 def test_what_the_server_lost_is_told_again(server: Server) -> None:
     with connect(server.url) as link:
         members = joined(link, ["one", "two"])
@@ -77,7 +113,7 @@ def test_what_the_server_lost_is_told_again(server: Server) -> None:
             conducted(members["one"])
             return len(members["two"].beat(("3",), {}, {}).part or b"") > 0
 
-        wait_until(is_back, "the part is there again", 5)
+        wait_until(is_back, "the part is there again")
         assert members["one"].view().owners["3"] == "two"
 
 
