@@ -56,39 +56,46 @@ class Conductor:
             shard: load.moved_ms / MS_PER_S for shard, load in loads.items() if load.moved_ms
         }
         now_s = view.now_ms / MS_PER_S
-        placed = place(
-            self._shards,
-            names,
-            cost=costs(loads),
-            current=owners,
-            held=held(moved_s, now_s, self._policy.window_s) | given.keys(),
-        )
         if measured:
             waiting = {s: work for s, work in backlogs_s(loads).items() if s not in given}
             self._steals = steal(
                 owners,
                 waiting,
                 names,
-                cost=costs(loads),
+                cost={s: load.cost for s, load in loads.items() if load.cost is not None},
                 moved_s=moved_s,
                 now_s=now_s,
                 policy=self._policy,
             )
-        return self._divided(view, owners, placed)
+        # What is about to move counts as moved: the placement neither undoes nor repeats it.
+        taken = {
+            one.shard: one.taker
+            for one in self._steals
+            if one.taker in names and owners.get(one.shard) == one.giver
+        }
+        kept = held(moved_s, now_s, self._policy.window_s) | given.keys() | taken.keys()
+        placed = place(
+            self._shards, names, cost=costs(loads), current={**owners, **taken}, held=kept
+        )
+        return _divided(view, owners, placed, taken)
 
-    def _divided(
-        self, view: View, owners: Mapping[str, str], placed: Mapping[str, str]
-    ) -> dict[str, Part]:
-        wanted: dict[str, list[str]] = {peer.name: [] for peer in view.peers}
-        for shard, owner in placed.items():
-            wanted[owner].append(shard)
-        parts = {}
-        for peer in view.peers:
-            mine = wanted[peer.name]
-            parts[peer.name] = Part(
-                wanted=tuple(mine),
-                free=tuple(shard for shard in mine if owners.get(shard, peer.name) == peer.name),
-                give={shard: placed[shard] for shard in peer.shards if placed[shard] != peer.name},
-                stolen={one.shard: one.taker for one in self._steals if one.giver == peer.name},
-            )
-        return parts
+
+def _divided(
+    view: View, owners: Mapping[str, str], placed: Mapping[str, str], taken: Mapping[str, str]
+) -> dict[str, Part]:
+    wanted: dict[str, list[str]] = {peer.name: [] for peer in view.peers}
+    for shard, owner in placed.items():
+        wanted[owner].append(shard)
+    parts = {}
+    for peer in view.peers:
+        mine = wanted[peer.name]
+        # A shard that we know nothing of is a source that only its worker is set to.
+        due = {shard: placed.get(shard, peer.name) for shard in peer.shards}
+        away = {shard: owner for shard, owner in due.items() if owner != peer.name}
+        parts[peer.name] = Part(
+            wanted=tuple(mine),
+            free=tuple(shard for shard in mine if owners.get(shard, peer.name) == peer.name),
+            give={shard: owner for shard, owner in away.items() if shard not in taken},
+            stolen={shard: owner for shard, owner in away.items() if shard in taken},
+        )
+    return parts
