@@ -191,9 +191,9 @@ def test_the_rights_that_the_documents_name_are_enough(any_server: Server) -> No
         assert log.status().lag.entries == 1
         with client.pubsub() as channel:
             channel.subscribe("fleet:wake:w2")
-            assert channel.get_message(timeout=5)["type"] == "subscribe"
+            assert channel.get_message(timeout=60)["type"] == "subscribe"
             log.release(lease.fence, successor="w2")
-            assert channel.get_message(timeout=5)["type"] == "message"
+            assert channel.get_message(timeout=60)["type"] == "message"
         wire.close()
         link.close()
         client.acl_deluser("worker")

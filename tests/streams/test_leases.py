@@ -50,9 +50,9 @@ def test_a_release_wakes_its_successor_alone_and_keeps_others_out(
         channel.subscribe("fleet:wake:w3")
         channel.subscribe("fleet:wake:w2")
         for _ in range(2):
-            assert channel.get_message(timeout=5)["type"] == "subscribe"
+            assert channel.get_message(timeout=60)["type"] == "subscribe"
         log.release(lease.fence, successor="w2", reserve_ms=60_000)
-        message = channel.get_message(timeout=5)
+        message = channel.get_message(timeout=60)
         assert message["channel"] == "fleet:wake:w2"
         assert message["data"] == '{"shard":"0","next":"w2"}' or set(
             message["data"].strip("{}").split(",")

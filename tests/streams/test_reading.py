@@ -40,13 +40,13 @@ def test_a_blocked_read_wakes_up_for_a_tick_and_ends_at_its_time(
     log.open(SymbolTable())
     started = time.monotonic()
     assert log.read(ZERO, block_ms=100) == ()
-    assert 0.09 <= time.monotonic() - started < 5
+    assert 0.09 <= time.monotonic() - started < 60
     late = threading.Timer(0.1, produce, (any_server, 1))
     late.start()
-    (batch,) = log.read(ZERO, block_ms=20_000)
+    (batch,) = log.read(ZERO, block_ms=120_000)
     late.join()
     assert batch.entries == 1
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_many_shards_are_read_in_one_exchange_each_from_its_cursor(

@@ -257,11 +257,17 @@ def test_ticks_older_than_what_an_instrument_closed_are_late(
 
 def test_sigterm_stops_a_backfill_between_two_pushes(running: Fleet, tmp_path: Path) -> None:
     path = write_bars(tmp_path / "long.csv", some_bars(60_000))
-    process = running.spawn("backfill", path, "--timeframe", "1m")
     with running.server.client() as client:
-        wait_until(lambda: any(client.xlen(f"ticks:{{{n}}}") for n in range(2)), "it pushes")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        client.client_pause(600_000, all=False)  # so that it cannot be done too soon
+        process = running.spawn("backfill", path, "--timeframe", "1m")
+        try:
+            wait_until(
+                lambda: any(each["cmd"] == "xadd" for each in client.client_list()), "it pushes"
+            )
+            process.send_signal(signal.SIGTERM)
+        finally:
+            client.client_unpause()
+        assert process.wait(timeout=60) == 0
         frames = sum(client.xlen(f"ticks:{{{n}}}") for n in range(2))
     assert 0 < frames < 3 * 60_000 * 4 / 1_000
 

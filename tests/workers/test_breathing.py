@@ -186,6 +186,7 @@ def test_fleet_up_grows_to_the_load_restarts_the_dead_and_shrinks_without_flappi
         finally:
             if up.poll() is None:
                 up.kill()  # its workers go with it
+                up.wait()
 
 
 @pytest.mark.timeout(280)

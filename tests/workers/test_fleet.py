@@ -89,10 +89,9 @@ def test_a_graceful_stop_hands_over_at_once_and_exits_with_0(running: Fleet) -> 
     running.start("two")
     await_owners(running, "one", "two")
     running.push(ticks(0, 10))
-    started = time.monotonic()
     assert running.stop("one") == 0
+    assert "one" not in running.owners()  # given up, not left to their lease
     await_owners(running, "two")
-    assert time.monotonic() - started < LEASE_MS / 1_000 + 5  # not by waiting for the lease alone
     running.push(ticks(10, 10))
     running.await_caught_up()
     for symbol in SYMBOLS:
@@ -220,17 +219,17 @@ def test_health_and_metrics_are_served(running: Fleet) -> None:
     running.push(ticks(0, 5))
     running.await_caught_up()
     for path in ("/healthz", "/readyz"):
-        with urllib.request.urlopen(base + path, timeout=5) as answer:
+        with urllib.request.urlopen(base + path, timeout=60) as answer:
             assert answer.status == 200
 
     def metrics() -> str:
-        with urllib.request.urlopen(base + "/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(base + "/metrics", timeout=60) as answer:
             return str(answer.read().decode())
 
     wait_until(lambda: "signalfleet_ticks_total 30.0" in metrics(), "the ticks are counted")
     wait_until(lambda: "signalfleet_required_workers 1.0" in metrics(), "the size is known")
     assert "signalfleet_shards_owned 4.0" in metrics()
-    with urllib.request.urlopen(base + "/scale", timeout=5) as answer:
+    with urllib.request.urlopen(base + "/scale", timeout=60) as answer:
         assert orjson.loads(answer.read())["required"] == 1
     assert process.poll() is None
 

@@ -235,8 +235,8 @@ def say_through(url: str, server: Server) -> None:
         try:
             with server.client() as client:
                 log, audit = Keys().script_log("count"), Keys().audit
-                wait_until(lambda: bool(client.xlen(log) and client.xlen(audit)), "it is said", 10)
+                wait_until(lambda: bool(client.xlen(log) and client.xlen(audit)), "it is said")
                 assert [client.xlen(key) for key in (log, audit)] == [1, 1]
         finally:
             stop.set()
-            following.result(timeout=10)
+            following.result(timeout=60)
