@@ -206,17 +206,14 @@ class DataPlane:
             logger.warning("shards away", shards=sorted(away), reason=reason)
 
     def _settle(self, exchange: Exchange, commits: Sequence[Commit]) -> None:
-        """Take note of which commits took effect."""
+        """Take note of which commits took effect, and of the shards that cannot be read."""
         done = []
         for commit in commits:
-            if commit.shard in exchange.away:
-                continue  # it stays pending, and is sent again
-            error = exchange.lost.get(commit.shard)
-            if error is not None:
-                self._lose(self._runs[commit.shard], error)
-                continue
-            self._runs[commit.shard].pending = None
-            done.append(commit)
+            if commit.shard not in exchange.away and commit.shard not in exchange.lost:
+                self._runs[commit.shard].pending = None
+                done.append(commit)  # the others stay pending, and are sent again
+        for shard, error in exchange.lost.items():
+            self._lose(self._runs[shard], error)
         self.accounts.committed(done, exchange.settled_at)
 
     def _guarded(self, run: ShardRun, batches: Sequence[Batch], elapsed_s: float) -> None:

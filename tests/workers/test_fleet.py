@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from streams.keys import shard_of
 from tests.conftest import Server
 from tests.workers.fleet import Fleet, fleet, wait_until
 
@@ -235,6 +236,7 @@ def test_health_and_metrics_are_served(running: Fleet) -> None:
 
 
 def test_a_key_of_another_type_stops_its_shard_only(running: Fleet) -> None:
+    others = [(symbol, *more) for symbol, *more in ticks(0, 3) if shard_of(symbol, 4)]
     with running.server.client() as client:
         client.set("ticks:{0}", "not a stream")
         running.start("one")
@@ -242,3 +244,8 @@ def test_a_key_of_another_type_stops_its_shard_only(running: Fleet) -> None:
         assert '"event": "shard refused"' in running.log("one")
         client.delete("ticks:{0}")
         await_owners(running, "one")
+        client.delete("ticks:{0}")
+        client.set("ticks:{0}", "no stream any more")
+        wait_until(lambda: '"event": "shard lost"' in running.log("one"), "it is lost")
+        running.push(others)
+        wait_until(lambda: running.counts()["applied"] == len(others), "the others go on")
