@@ -5,6 +5,7 @@ from time import monotonic, time_ns
 from typing import NamedTuple
 
 from streams.records import Batch, Commit, Exchange, Snapshot
+from workers.clock import ServerClock
 from workers.latency import NS_PER_S, Way, first_tick, moments
 from workers.meter import Meter
 from workers.metrics import Metrics
@@ -12,7 +13,6 @@ from workers.processor import Output
 from workers.run import ShardRun
 from workers.tracing import Span, Traces
 
-NS_PER_MS = 1_000_000
 STEAL = "steal"
 
 
@@ -81,6 +81,7 @@ class Accounts:
         self.metrics, self._traces = metrics, traces
         self._leaving: dict[str, tuple[float, str, str]] = {}
         self.meters: dict[str, Meter] = {}
+        self.clock = ServerClock()
         self.reading = Reading()
         self._sent_at: float | None = None
         self._under_way: dict[str, UnderWay] = {}
@@ -89,9 +90,7 @@ class Accounts:
         """Meter a shard from now on; one that only obeyed a deployment keeps its meter."""
         if run.shard not in self.meters:
             moved = run.lease.previous == run.lease.owner  # it was handed to us
-            self.meters[run.shard] = Meter(
-                run.state, moved_ms=time_ns() // NS_PER_MS if moved else 0
-            )
+            self.meters[run.shard] = Meter(run.state, moved_ms=self.clock.now_ms() if moved else 0)
 
     def close(self, shard: str) -> None:
         """No series and no meter of the shard may stay behind."""

@@ -1,7 +1,31 @@
-"""When the owner of a shard closes bars that no tick closes: the event clock, pure."""
+"""What time it is for a shard: the server's clock, and when it closes bars that no tick closes."""
+
+from time import monotonic, time_ns
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
+MS_PER_S = 1_000
+
+
+class ServerClock:
+    """The server's clock as it was heard last, carried on by our monotonic one.
+
+    Entry ids are by the server's clock: beside a clock of ours that is a minute off, or jumps,
+    everything would look a minute late. Until it is heard, ours has to do.
+    """
+
+    def __init__(self) -> None:
+        self._began_ms: int | None = None  # when our monotonic clock was at 0
+
+    def hear(self, now_ms: int) -> None:
+        """Take note of what the server says now."""
+        self._began_ms = now_ms - int(monotonic() * MS_PER_S)
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        if self._began_ms is None:
+            return time_ns() // NS_PER_MS
+        return self._began_ms + int(monotonic() * MS_PER_S)
 
 
 def due_clock(

@@ -255,7 +255,7 @@ class DataPlane:
         now, meter = monotonic(), self.accounts.meters[run.shard]
         if now >= run.weigh_at:
             run.weigh_at = now + WEIGH_S
-            self._shedder.weigh(run, meter.event_lag_s(time_ns() // NS_PER_MS))
+            self._shedder.weigh(run, meter.event_lag_s(self.accounts.clock.now_ms()))
             meter.tier = int(run.state.shedding.tier)
 
     def _process(self, run: ShardRun, batches: Sequence[Batch]) -> Iterator[object]:
@@ -289,7 +289,7 @@ class DataPlane:
             counts=total([output.counts for output in outputs]),
             seq=seq,
             seq_values=seq_values,
-            keeps=self._snapshots.keeps(run, now_ns // NS_PER_MS),
+            keeps=self._snapshots.keeps(run, self.accounts.clock.now_ms()),
         )
         run.control = batches[-1].control
         self.accounts.processed(
@@ -308,7 +308,7 @@ class DataPlane:
             next_due_ns=run.state.next_due_ns(),
             newest_ns=run.state.newest_ts,
             silence_s=run.silence_s,
-            wall_ns=time_ns(),
+            wall_ns=self.accounts.clock.now_ms() * NS_PER_MS,
             grace_ms=self._settings.worker.grace_ms,
         )
         if clock_ns is not None and clock_ns > run.clock_ns:

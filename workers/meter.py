@@ -33,6 +33,7 @@ class Meter:
     rows: int = 0
     entries: int = 0
     pace: Pace = field(default_factory=Pace)
+    applied_ns: int = 0  # event time of the row that was processed last
     oldest_ms: int = 0  # of what was read last and is not yet committed; 0: nothing waits
     counts: NDArray[np.float64] = field(default_factory=lambda: np.zeros(64))
     arrivals: Arrivals = field(default_factory=Arrivals)
@@ -50,6 +51,8 @@ class Meter:
         self._room(len(self.state.symbols))
         for batch in batches:
             tally(self.counts, batch.slot)
+            if batch.rows:
+                self.applied_ns = int(batch.ts[-1])
 
     def _room(self, slots: int) -> None:
         if self.counts.size < slots:
@@ -77,15 +80,17 @@ class Meter:
         return max(0, wall_ms - self.oldest_ms) / MS_PER_S if self.oldest_ms else 0.0
 
     def event_lag_s(self, wall_ms: int) -> float:
-        """How far event time is behind the newest in the stream.
+        """How far the event time of the last row is behind the newest in the stream.
 
         Event time that the wall clock did not see pass is the haste of the feed (a file at full
-        speed), not a delay of ours: it is never more than the age of the oldest entry.
+        speed), not a delay of ours: it is never more than the age of the oldest entry. The newest
+        time ever applied would hide every delay behind one tick from the future.
         """
         arrival_s = self.arrival_lag_s(wall_ms)
-        if self.ahead is None or self.ahead.newest_ns is None or not self.state.newest_ts:
+        applied_ns = self.applied_ns or self.state.newest_ts
+        if self.ahead is None or self.ahead.newest_ns is None or not applied_ns:
             return arrival_s
-        behind_s = float(self.ahead.newest_ns - self.state.newest_ts) / NS_PER_S
+        behind_s = float(self.ahead.newest_ns - applied_ns) / NS_PER_S
         return min(arrival_s, max(0.0, behind_s))
 
     def load(self, wall_ms: int) -> ShardLoad:

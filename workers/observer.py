@@ -4,9 +4,8 @@ What is written for all (the pressure on the fleet, the log of decisions) is wri
 that conducts: should two think so for a moment, the same line stands there twice.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from time import monotonic, time_ns
+from time import monotonic
 
 import orjson
 import structlog
@@ -14,6 +13,7 @@ import structlog
 from streams.ahead import measure_all
 from streams.connection import Link, translation
 from streams.keys import Keys
+from workers.accounts import Accounts
 from workers.load import ShardLoad
 from workers.membership import Beat, View
 from workers.memory import share_in_use
@@ -26,7 +26,6 @@ from workers.sizing import Sizer
 
 FLEET = "fleet"  # the field of the pressure hash that is of the whole fleet
 LOG_ENTRIES_MAX = 10_000
-NS_PER_MS = 1_000_000
 MS_PER_S = 1_000
 NOT_HEARD = Unknown("unknown: no worker has worked it out of late")
 
@@ -39,14 +38,13 @@ class Observer:
     def __init__(
         self,
         settings: Settings,
-        name: str,
         link: Link,
         keys: Keys,
         metrics: Metrics,
-        meters: Mapping[str, Meter],
+        accounts: Accounts,
     ) -> None:
-        self._settings, self._name, self._link, self._keys = settings, name, link, keys
-        self._metrics, self._meters = metrics, meters
+        self._settings, self._link, self._keys = settings, link, keys
+        self._metrics, self._meters, self._clock = metrics, accounts.meters, accounts.clock
         self._sizer = Sizer(settings.scaling, settings.shard_names)
         self._measured_at = float("-inf")
         self._fleet = Pressure()
@@ -101,13 +99,13 @@ class Observer:
             if shard in ahead:
                 meter.observe(ahead[shard], now, self._settings.scaling.half_life_s)
             self._press(meter, memory, now)
-        self.loads = loads(meters, time_ns() // NS_PER_MS)
+        self.loads = loads(meters, self._clock.now_ms())
         for shard, meter in meters.items():
             self._gauge(shard, meter, self.loads[shard])
         return True
 
     def _press(self, meter: Meter, memory: float, now: float) -> None:
-        settings, wall_ms = self._settings.pressure, time_ns() // NS_PER_MS
+        settings, wall_ms = self._settings.pressure, self._clock.now_ms()
         strain = Strain(meter.event_lag_s(wall_ms), meter.arrival_lag_s(wall_ms), memory)
         thresholds = Thresholds(
             event_lag_s=settings.lag_s, arrival_lag_s=settings.lag_s, calm_s=settings.calm_s

@@ -84,7 +84,7 @@ class Ownership:
         self._settings, self._link, self._keys = settings, link, keys
         self._program, self._metrics, self._background = program, metrics, background
         self._shards = settings.shard_names
-        self.observer = Observer(settings, name, link, keys, metrics, self.plane.accounts.meters)
+        self.observer = Observer(settings, link, keys, metrics, self.plane.accounts)
         balance = settings.balance
         policy = StealPolicy(
             behind_s=balance.behind_s, room_s=balance.room_s, window_s=balance.window_s
@@ -154,6 +154,7 @@ class Ownership:
             self._give(shard, "", "lost")
         measured = self.observer.measure()
         beat = self._membership.beat(self.holdings, self.observer.loads, self._on_their_way())
+        self.plane.accounts.clock.hear(beat.now_ms)
         self.observer.hear(beat)
         view = self._membership.view() if beat.conducts else None
         if view is not None:

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from streams.ahead import Ahead
 from streams.records import CLOCK_SLOT, Batch, Commit, EntryId, Exchange
 from streams.symbols import SymbolTable
 from tests.conftest import REPOSITORY, Server
 from tests.workers.fleet import Fleet, fleet, wait_until
 from workers.accounts import Accounts
+from workers.clock import ServerClock
 from workers.latency import STAGES, WAITING_MAX, Latency, Way, first_tick, moments
 from workers.meter import Meter
 from workers.metrics import Metrics
@@ -183,6 +185,22 @@ def test_the_tick_that_waited_longest_stands_for_its_batch_not_a_clock_and_not_h
     assert first_tick([batch([]), batch(clock), batch(tick)]) == (0, 100 * NS_PER_MS)
     assert first_tick([batch(clock)]) is None
     assert first_tick([batch(tick, history=True)]) is None
+
+
+def test_a_tick_from_the_future_hides_no_lag_and_a_clock_that_is_off_makes_none() -> None:
+    wall_ms, year_ns = 1_763_812_800_000, 365 * 86_400 * NS_PER_S
+    state = ShardState.new(Program({}), SymbolTable(10), 10)
+    meter = Meter(state, oldest_ms=wall_ms - 20_000)
+    for ahead_ns in (year_ns, 0):
+        one = batch([3])
+        one.ts[:] = wall_ms * NS_PER_MS - 20 * NS_PER_S + ahead_ns
+        meter.count([one], 0.1)
+        state.move(one, one.ts)
+    meter.ahead = Ahead(added=9, waiting=5, newest_ns=wall_ms * NS_PER_MS - 10 * NS_PER_S)
+    assert meter.event_lag_s(wall_ms) == pytest.approx(10.0)
+    clock = ServerClock()
+    clock.hear(wall_ms)  # a server that is at another year than we
+    assert 0 <= clock.now_ms() - wall_ms < 60_000
 
 
 def accounts_of(read_at: float) -> Accounts:
