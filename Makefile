@@ -41,7 +41,7 @@ docs: $(READY) ## Write what is made from definitions: the reference with its pl
 	@$(BIN)/python -m indicators.differences > docs/differences.md
 	@$(BIN)/python -m helm.generate
 
-test: check ## Everything that proves the product, under 8 minutes on two cores
+test: check ## Everything that proves the product, under 10 minutes on two cores
 	@echo "Testing: real servers, real processes (a few minutes; kernels compile the first time) ..."
 	@$(BIN)/python -m workers.warm
 	@$(BIN)/python -m pytest --numprocesses $$(nproc) --dist worksteal $(ARGS)
