@@ -1,4 +1,4 @@
-"""Whole processes on one server with persistence: throughput, latency, take-over, start.
+"""Whole processes on one server with persistence: throughput, latency, take-over, hand-over, start.
 
     python -m benchmarks.fleet [--quick]
 
@@ -13,12 +13,14 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import hiredis
 import numpy as np
+import orjson
 import redis
 
 from benchmarks import harness
@@ -32,6 +34,7 @@ SHARDS = 4
 SYMBOLS = 1_000
 LEASE_MS = 1_000
 LATENCY_S = 6.0
+HANDOVER_RATE = 10_000
 PACE_S = 0.001
 TS_DIGITS = 19
 CRLF = b"\r\n"
@@ -55,6 +58,7 @@ def main() -> None:
             bench.latency(rate, LATENCY_S / (3 if quick else 1))
         for conductor in (False, True):
             bench.takeover(conductor)
+        bench.handover()
         bench.start()
 
 
@@ -147,6 +151,29 @@ class Bench:
         about = f"take-over after kill -9 of {who}, lease {LEASE_MS} ms"
         print(f"{about:54} {moved - killed:7.2f} s")
 
+    def handover(self) -> None:
+        """How long a shard stands still when its owner is told to stop, under flow."""
+        self._empty()
+        with self._worker(ECHO, "first"):
+            await_true(self._owned, "an owner of every shard")
+            with (
+                process_of(push_paced, self.server.url, HANDOVER_RATE, 60.0),
+                self._worker(ECHO, "second") as second,
+            ):
+                await_true(lambda: len(self._owners()) == 2, "two owners")
+                time.sleep(2.0)
+                second.terminate()
+                await_true(lambda: self._owners() == {"first"}, "one owner of every shard")
+                second.wait()
+        logs = {worker.log.stem: worker.log for worker in self.workers[-2:]}
+        released = events(logs["second"], "shard released")
+        taken = events(logs["first"], "shard taken")
+        pauses_ms = [
+            one["held_ms"] + (at(taken[shard]) - at(one)) * 1e3 for shard, one in released.items()
+        ]
+        about = f"pause of {len(pauses_ms)} shards that change hands at {HANDOVER_RATE:,}/s"
+        print(f"{about:44} median {np.median(pauses_ms):.1f} ms   max {max(pauses_ms):.1f} ms")
+
     def start(self) -> None:
         """From the start of a worker process to its first commit, kernels on disk."""
         self._empty()
@@ -183,6 +210,17 @@ class Bench:
 
     def _entries(self, shard: int) -> int:
         return int(self.client.hget(f"shard:{{{shard}}}", "entries") or 0)
+
+
+def events(log: Path, name: str) -> dict[str, Any]:
+    """The last event of that name about each shard."""
+    lines = map(orjson.loads, log.read_bytes().splitlines())
+    return {line["shard"]: line for line in lines if line["event"] == name}
+
+
+def at(event: dict[str, Any]) -> float:
+    """Seconds since the epoch."""
+    return datetime.fromisoformat(event["timestamp"]).timestamp()
 
 
 class _Bare:
