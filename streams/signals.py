@@ -12,7 +12,6 @@ from streams.records import EntryId, Fields
 
 ID_BYTES = 12
 SEPARATOR = "\x1f"  # no printable symbol or name holds it
-SOURCE_AT = 17  # where the fields of a signal's entry hold its source
 NUMPY = orjson.OPT_SERIALIZE_NUMPY
 
 

@@ -5,6 +5,7 @@ program, the state that the caller hands in, and the batch. Any cut of the same 
 batches gives the same entries in the same order.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -73,21 +74,42 @@ class Begun(NamedTuple):
 
     def finish(self) -> Output:
         """All that the batch publishes; the state moves behind its last entry."""
-        state, batch, output, kept = self.state, self.batch, self.output, self.taken
-        said, output.scripts = self.scripts.finish()
-        heard: list[PlanRows | ScriptRows] = [part for part in self.plans if not part.silent]
-        heard += said
-        if batch.history:
-            heard.clear()
-        for part, row in _in_log_order(heard, state.history):
+        kept = self.taken
+        for part, row in _in_log_order(self._heard(), self.state.history):
             at = part.rows.row[row]
             cause = int(at if kept is None else kept[at])
             if isinstance(part, ScriptRows):
                 self._say(part, row, cause)
             else:
                 self._tell(part, row, cause)
-        state.move(batch, self.ticks_ns)
-        return output
+        self.state.move(self.batch, self.ticks_ns)
+        return self.output
+
+    def recall(self) -> tuple[Account, Counter[str]]:
+        """What `finish` does to the state, without the entries: they were published long ago.
+
+        Returns the scripts' account, and how many signals each source gave.
+        """
+        state, said = self.state, Counter[str]()
+        for part in self._heard():
+            rows = np.flatnonzero(~state.history.covers(part.rows.slot, part.rows.ts))
+            if isinstance(part, ScriptRows):
+                source = part.script.deployment.source_name
+                said[source] += sum(len(part.said[row]) for row in rows.tolist())
+                continue
+            state.value_seq += len(rows) if part.program.values else 0
+            for status, _ in part.spoken.values():
+                said[part.program.source] += np.count_nonzero(np.array(status)[rows])
+        state.signal_seq += said.total()
+        state.move(self.batch, self.ticks_ns)
+        return self.output.scripts, said
+
+    def _heard(self) -> Sequence[PlanRows | ScriptRows]:
+        """All that spoke, once every script is done."""
+        said, self.output.scripts = self.scripts.finish()
+        if self.batch.history:
+            return []
+        return [*(part for part in self.plans if not part.silent), *said]
 
     def _tell(self, part: PlanRows, row: int, cause: int) -> None:
         """Publish one row of a plan: its values, and the rules that speak on it."""

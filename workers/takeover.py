@@ -7,9 +7,8 @@ import structlog
 
 from streams.log import SCRIPT, ShardLog
 from streams.records import ZERO, Control, Decision, EntryId, Lease, Snapshot
-from streams.signals import SOURCE_AT
 from streams.symbols import SymbolTable
-from workers.processor import advance
+from workers.processor import begin
 from workers.program import Program
 from workers.run import ShardRun
 from workers.scripting.bench import Bench
@@ -143,9 +142,9 @@ def _rule(run: ShardRun, decision: Decision) -> None:
 def _replay(run: ShardRun, upto: EntryId, settings: WorkerSettings, bench: Bench) -> dict[str, str]:
     broken: dict[str, str] = {}
     for batch in run.log.replay(run.state.upto, upto):
-        output = advance(run.program, run.state, batch, 0, run.host)
-        run.said.update(str(fields[SOURCE_AT]) for fields in output.signals)
-        for fault in output.scripts.faults:
+        account, said = begin(run.program, run.state, batch, 0, run.host).recall()
+        run.said += said
+        for fault in account.faults:
             broken[fault.script.name] = fault.reason
             fault.script.status, fault.script.reason = QUARANTINED, f"in replay: {fault.reason}"
         if batch.control is not None:
@@ -185,6 +184,6 @@ def _warm_up(
     state = ShardState.new(program, symbols, settings.dedupe_window)
     run.log.open(symbols)
     for batch in run.log.replay(ZERO, before):
-        advance(program, state, batch, now_ns=0)
+        begin(program, state, batch, now_ns=0).recall()
     run.log.open(run.state.symbols)
     return state

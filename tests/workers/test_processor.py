@@ -1,5 +1,6 @@
 """The pure core: any cut of a log gives the same entries, and a capsule forgets nothing."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from streams.records import Batch, EntryId
 from streams.symbols import SymbolTable
-from workers.processor import Output, advance
+from workers.processor import Output, advance, begin
 from workers.program import Program
 from workers.settings import PlanSettings, RuleSettings, SettingsError
 from workers.state import ShardState, SnapshotError
@@ -119,6 +120,20 @@ def test_any_cut_of_the_log_gives_the_same_entries(
 def test_every_tick_is_counted_once(rows: list[tuple[int, float, float, int]]) -> None:
     output = advance(PROGRAM, a_state(), a_batch(rows), now_ns=7)
     assert sum(output.counts.values()) == sum(slot >= 0 for slot, *_ in rows)
+
+
+@given(ROWS, st.integers(0, 30))
+def test_to_recall_a_batch_leaves_the_state_that_telling_of_it_left(
+    rows: list[tuple[int, float, float, int]], covered_s: int
+) -> None:
+    told, recalled = a_state(), a_state()
+    for state in (told, recalled):  # of some bars history tells already
+        state.grow()
+        state.history.until[:2] = NOON_NS + covered_s * SECOND_NS
+    output = advance(PROGRAM, told, a_batch(rows), now_ns=7)
+    _, said = begin(PROGRAM, recalled, a_batch(rows), now_ns=0).recall()
+    assert said == Counter(as_fields(entry)["source"] for entry in output.signals)
+    assert recalled.save(PROGRAM) == told.save(PROGRAM)
 
 
 def test_values_and_signals_say_what_they_are() -> None:

@@ -10,7 +10,7 @@ from sandbox.errors import SandboxError
 from sandbox.limits import Limits
 from streams.records import ZERO, Control, EntryId
 from streams.symbols import SymbolTable
-from workers.processor import advance
+from workers.processor import begin
 from workers.run import ShardRun
 from workers.scripting.bench import Bench
 from workers.scripting.deployment import Deployment, Untrusted, opened
@@ -140,7 +140,7 @@ def _warm_up(
     try:
         host.prepare(fresh, symbols.names)
         for batch in run.log.replay(ZERO, before):
-            account = advance(program, state, batch, 0, host).scripts
+            account, _ = begin(program, state, batch, 0, host).recall()
             if account.faults:
                 return account.faults[0].reason
             left_ns -= account.cpu_ns.get(fresh.name, 0)
