@@ -5,6 +5,7 @@ A handover stops a shard for a whole second, the loss of its owner for the lengt
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from zlib import crc32
@@ -12,6 +13,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.load import Pace
 from workers.placement import place
 from workers.pressure import Pressure, Strain, assess, assess_fleet
 from workers.scaling import (
@@ -23,10 +25,10 @@ from workers.scaling import (
     Sizing,
     combine,
     observe_arrivals,
-    observe_busy,
     required,
     scale,
 )
+from workers.settings import ScalingSettings
 from workers.stealing import DEFAULT_POLICY, held, steal
 
 type Floats = NDArray[np.float64]
@@ -37,7 +39,7 @@ STEP_S = 1
 PAST_S = 300  # the longest lag that is told apart
 CONTROL_S = 5  # how often workers read what the others measured, and place
 SCALE_S = 15  # how often an autoscaler asks
-HALF_LIFE_S = 30.0
+HALF_LIFE_S = ScalingSettings().half_life_s
 CALM_LAG_S = 1.0  # where level 1 begins
 
 
@@ -180,7 +182,7 @@ class Control:
     levels: Indices
     pressure: dict[str, Pressure]
     total: Arrivals = field(default_factory=Arrivals)
-    busy: dict[str, BusyRate] = field(default_factory=dict)
+    paces: dict[str, Pace] = field(default_factory=dict)
     seen: dict[str, tuple[float, float]] = field(default_factory=dict)
     moved_s: dict[str, float] = field(default_factory=dict)
     fleet: Pressure = field(default_factory=Pressure)
@@ -277,11 +279,17 @@ def measure(world: World, control: Control, second: int) -> None:
     for name in world.workers:
         rows, busy_s = world.done[name]
         seen_rows, seen_s = control.seen.get(name, (0.0, 0.0))
-        before = control.busy.get(name, BusyRate())
-        control.busy[name] = observe_busy(before, int(rows - seen_rows), busy_s - seen_s, 30.0)
+        before = control.paces.get(name, Pace())
+        control.paces[name] = before.observe(int(rows - seen_rows), busy_s - seen_s)
         control.seen[name] = (rows, busy_s)
     control.per_s = np.array([rate.per_s or 0.0 for rate in control.rates])
     press(world, control, at_s)
+
+
+def rate_per_worker(control: Control, names: Iterable[str]) -> float | None:
+    """Rows a busy second of the average worker, None before any was measured."""
+    known = [pace for name in names if (pace := control.paces[name]).per_s is not None]
+    return combine(BusyRate(pace.rows, pace.busy_s) for pace in known).per_s
 
 
 def press(world: World, control: Control, at_s: float) -> None:
@@ -306,7 +314,7 @@ def lags(world: World) -> Floats:
 def autoscale(world: World, control: Control, second: int) -> list[tuple[int, int, int, str]]:
     """Ask for the required number of workers and go there as an autoscaler would."""
     plan = world.scenario
-    rate = combine(control.busy[name] for name in world.workers).per_s
+    rate = rate_per_worker(control, world.workers)
     demand = Demand(control.total.per_s, float(world.backlog.sum()), rate, plan.shards)
     answer = required(demand, Sizing(workers_min=2, workers_max=plan.workers_max))
     current = len(world.workers)
@@ -325,7 +333,7 @@ def autoscale(world: World, control: Control, second: int) -> list[tuple[int, in
 def rebalance(world: World, control: Control, second: int) -> list[Move]:
     """Place, then steal, with what was measured; a move stops its shard."""
     live = [name for name, from_s in world.workers.items() if second >= from_s]
-    mean_rate = combine(control.busy[name] for name in live).per_s
+    mean_rate = rate_per_worker(control, live)
     rate = mean_rate or world.scenario.rate_per_worker
     cost = {
         name: one.per_s / rate

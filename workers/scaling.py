@@ -52,15 +52,6 @@ class BusyRate:
         return self.rows / self.busy_s if self.busy_s > 0 and self.rows > 0 else None
 
 
-def observe_busy(before: BusyRate, rows: int, busy_s: float, half_life_s: float) -> BusyRate:
-    """Measure after `rows` more took `busy_s`; what is older than the half-life counts half.
-
-    Age is counted in busy seconds, so that an idle worker does not forget what it can do.
-    """
-    kept = 0.5 ** (busy_s / half_life_s)
-    return BusyRate(kept * before.rows + rows, kept * before.busy_s + busy_s)
-
-
 def combine(rates: Iterable[BusyRate]) -> BusyRate:
     """Measure of one average worker of several."""
     known = [rate for rate in rates if rate.per_s is not None]

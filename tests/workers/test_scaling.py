@@ -17,7 +17,6 @@ from workers.scaling import (
     Unknown,
     combine,
     observe_arrivals,
-    observe_busy,
     required,
     scale,
     total,
@@ -109,16 +108,6 @@ def test_arrivals_are_unknown_at_first_and_after_the_counter_went_back():
     assert known.per_s == 100.0
     assert observe_arrivals(known, 1200, 2.0, 10.0) == known
     assert observe_arrivals(known, 5, 3.0, 10.0).per_s is None
-
-
-def test_the_busy_rate_leaves_waiting_out_and_survives_idleness():
-    rate = observe_busy(BusyRate(), 1000, 0.01, half_life_s=1.0)
-    assert rate.per_s == pytest.approx(100_000)
-    assert observe_busy(rate, 0, 0.0, half_life_s=1.0) == rate
-    for _ in range(200):
-        rate = observe_busy(rate, 1000, 0.1, half_life_s=1.0)
-    assert rate.per_s == pytest.approx(10_000, rel=0.01)
-    assert BusyRate().per_s is None
 
 
 def test_workers_together_have_the_rate_of_all_rows_over_all_busy_time():
