@@ -161,7 +161,7 @@ class Bench:
                 self._worker(ECHO, "second") as second,
             ):
                 await_true(lambda: len(self._owners()) == 2, "two owners")
-                time.sleep(2.0)
+                time.sleep(2.0)  # a steady flow, and snapshots
                 second.terminate()
                 await_true(lambda: self._owners() == {"first"}, "one owner of every shard")
                 second.wait()
